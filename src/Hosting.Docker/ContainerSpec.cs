@@ -139,6 +139,8 @@ public static class ContainerSpec
         var common = PodEnvironment.Build(placed, model?.Repository ?? ModelsInside,
             order.Deployment.Template.Container.Port, token, model?.Path);
         foreach (var (name, value) in common) env[name] = value;
+        if (order.Deployment.Template.IsBuiltIn)
+            foreach (var (name, value) in settings.WorkerVariables) env.TryAdd(name, value);
         return env;
     }
 

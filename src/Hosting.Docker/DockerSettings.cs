@@ -45,6 +45,12 @@ public sealed record DockerSettings
     /// </summary>
     public IReadOnlyList<string> Mountable { get; init; } = [];
 
+    /// <summary>
+    /// Variables of the built-in worker, unless the template or the endpoint sets them
+    /// (<see cref="TelemetryEnvironment"/>).
+    /// </summary>
+    public IReadOnlyDictionary<string, string> WorkerVariables { get; init; } = new Dictionary<string, string>();
+
     /// <summary>Docker's own <c>config.json</c>, which holds registry credentials. Empty: none.</summary>
     public string RegistryConfig { get; init; } = "";
 

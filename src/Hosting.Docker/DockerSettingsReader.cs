@@ -35,6 +35,7 @@ public static class DockerSettingsReader
             ModelUploads = Text("SLUICE_DOCKER_MODEL_UPLOADS") ?? defaults.ModelUploads,
             Cache = cache,
             Mountable = Mountable("SLUICE_DOCKER_MOUNTS", Text("SLUICE_DOCKER_MOUNTS") ?? "", [models, cache]),
+            WorkerVariables = TelemetryEnvironment.Read(env),
             RegistryConfig = Text("SLUICE_DOCKER_CONFIG") ?? defaults.RegistryConfig,
             KeepPods = Flag("SLUICE_DOCKER_KEEP"),
             PodNetwork = Text("SLUICE_DOCKER_POD_NETWORK") ?? defaults.PodNetwork,

@@ -60,6 +60,11 @@ public sealed record JobSubmission
     /// </summary>
     public string Digest { get; init; } = "";
 
+    /// <summary>
+    /// The span of the submission, <c>traceparent tracestate</c>, if it is recorded. Attempts refer to it. Null: none.
+    /// </summary>
+    public string? Trace { get; init; }
+
     /// <summary>The gateway to notify when the job ends; null: none.</summary>
     public string? Watcher { get; init; }
 }

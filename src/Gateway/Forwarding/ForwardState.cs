@@ -4,6 +4,7 @@ using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
 using Sluice.Gateway.Observability;
 using Sluice.Gateway.Tokens;
+using Sluice.Gateway.Tracing;
 using Endpoint = Sluice.Domain.Declarations.Endpoint;
 
 namespace Sluice.Gateway.Forwarding;
@@ -76,6 +77,12 @@ public sealed class ForwardState(
 
     /// <summary>The number of workers to which the request was assigned.</summary>
     public int Attempts { get; private set; }
+
+    /// <summary>The trace of the request; null: it has none.</summary>
+    internal RequestTrace? Trace { get; set; }
+
+    /// <summary>The span of the current attempt; null: it is not recorded.</summary>
+    internal Activity? Forward { get; set; }
 
     /// <summary>Why the response cannot be forwarded, if the transformer rejected it.</summary>
     public string? Fault { get; set; }

@@ -4,6 +4,7 @@ using Sluice.Dispatch;
 using Sluice.Domain.Declarations;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Observability;
+using Sluice.Gateway.Tracing;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace Sluice.Gateway.Forwarding;
@@ -33,6 +34,7 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         if (LimitBody(context, policy.MaxBodyBytes) is { } tooLarge) return tooLarge;
 
         metrics.Arrived(state.Endpoint.Id);
+        state.Trace = RequestTrace.Find(context);
         var run = timers.Rent();
         var body = KeepBody(context, policy);
         try
@@ -116,15 +118,23 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
         var acquired = acquiring.IsCompleted
             ? await acquiring
             : await new WaitingStream(context, state, body, time).WaitAsync(acquiring.AsTask());
-        if (acquired.Slot is not { } slot) return RefusalResult(acquired, state.Anonymous);
+        if (acquired.Slot is not { } slot)
+        {
+            var refused = RefusalResult(acquired, state.Anonymous);
+            state.Trace?.AddWait(requestedAt, null, refused.Outcome.GetLabel());
+            return refused;
+        }
 
         if (state.Attempts == 0) run.CancelAfter(state.Endpoint.Forwarding.ExecutionTimeout);
         state.Assign(slot.Worker, acquired.Waited ? Stopwatch.GetElapsedTime(requestedAt) : TimeSpan.Zero);
+        if (acquired.Waited) state.Trace?.AddWait(requestedAt, slot.Worker, null);
+        ForwardSpans.Start(state);
         placement.Record(state, preferred);
         slot.CountTokens(() => state.MayUse);
         var result = context.Response.HasStarted
             ? await ContinueAsync(context, state, body, run)
             : await SendAsync(context, state, run);
+        ForwardSpans.End(state, context, result);
         state.CountBusy(slot.IsIsolated ? 0 : 1);
         if (result.WorkerBroke)
             result = result with { WasAlone = slot.MarkWorkerUnreachable() };
@@ -363,8 +373,9 @@ public sealed partial class WorkerForwarder(Dispatcher dispatcher, IHttpForwarde
             ForwardOutcome.Answered or ForwardOutcome.CutShort => context.Response.StatusCode,
             _ => result.Outcome.GetStatus(),
         };
-        metrics.Forwarded(state.Endpoint.Id, result.Outcome.GetLabel(), status, state.Times(),
-            status >= StatusCodes.Status500InternalServerError || result.Outcome == ForwardOutcome.CutShort);
+        var isError = status >= StatusCodes.Status500InternalServerError || result.Outcome == ForwardOutcome.CutShort;
+        metrics.Forwarded(state.Endpoint.Id, result.Outcome.GetLabel(), status, state.Times(), isError);
+        state.Trace?.SetOutcome(state.Endpoint.Id, result.Outcome.GetLabel(), isError);
         return result;
     }
 

@@ -62,6 +62,7 @@ public sealed class WorkerTransformer(ForwardState state) : HttpTransformer
         if (state.Template.IsBuiltIn) proxyRequest.Headers.TryAddWithoutValidation(FlowHeader, state.Flow);
         if (state.IsRepeatable) AskForMarks(proxyRequest);
         if (state.CountsTokens) proxyRequest.Headers.TryAddWithoutValidation(TokenUsage.IdHeader, state.UsageId);
+        state.Trace?.Write(proxyRequest.Headers, state.Forward);
         proxyRequest.Headers.Remove("X-Request-Id");
         proxyRequest.Headers.TryAddWithoutValidation("X-Request-Id", httpContext.TraceIdentifier);
         // The path is sent as the client wrote it: Uri would otherwise decode and normalize it a second time.

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
@@ -13,6 +14,7 @@ using Sluice.Gateway.Forwarding;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Limits;
 using Sluice.Gateway.Tokens;
+using Sluice.Gateway.Tracing;
 using Sluice.Gateway.Usage;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Queueing;
@@ -49,16 +51,20 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
     /// <summary>Runs the attempt until it ends. Errors of workers and clients are returned, not thrown.</summary>
     /// <param name="deployment">The endpoint and its template.</param>
     /// <param name="grant">The claimed job and its slot.</param>
+    /// <param name="trace">The trace of the attempt; null: it has none.</param>
     /// <param name="stop">Stops the attempt.</param>
-    public async Task<AttemptOutcome> RunAsync(Deployment deployment, JobGrant grant, CancellationToken stop)
+    internal async Task<AttemptOutcome> RunAsync(
+        Deployment deployment, JobGrant grant, JobTrace? trace, CancellationToken stop)
     {
         var tokens = new AttemptTokens(limits, usage, recorder, store, deployment, grant);
-        var end = await RunAsync(deployment, grant, tokens, stop);
+        using var forward = trace?.StartForward(grant.Slot!.Worker.PodId);
+        var end = await RunAsync(deployment, grant, tokens, forward, stop);
+        if (end.Error is { } error) forward?.Fail(error.Code);
         return end with { Used = await tokens.SettleAsync(end) };
     }
 
     private async Task<AttemptOutcome> RunAsync(
-        Deployment deployment, JobGrant grant, AttemptTokens tokens, CancellationToken stop)
+        Deployment deployment, JobGrant grant, AttemptTokens tokens, Activity? forward, CancellationToken stop)
     {
         var worker = grant.Slot!.Worker;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -78,6 +84,7 @@ public sealed class JobAttempt(JobStore store, JobStreamWriter streams, WorkerCl
             if (EndOf(log) is { } known) return known;
             using var request = path is null ? Request(deployment.Template, worker, grant, read.Input.Span, read.S3)
                 : Request(deployment.Template, worker, grant, path, read.Input, log);
+            if (forward is not null) TraceText.Write(request.Headers, forward.Context);
             if (tokens.Id is { } id) request.Headers.TryAddWithoutValidation(TokenUsage.IdHeader, id);
             using var response = await clients.For(worker.Protocol).SendAsync(request, limit.Token);
             var end = await ReadAsync(deployment, grant, response, path is null ? null : log, limit.Token);

@@ -5,6 +5,7 @@ using Sluice.Domain.Declarations;
 using Sluice.Domain.Jobs;
 using Sluice.Domain.Usage;
 using Sluice.Gateway.Observability;
+using Sluice.Gateway.Tracing;
 using Sluice.Gateway.Usage;
 using Sluice.Shared;
 using Sluice.Storage.Catalog;
@@ -173,7 +174,11 @@ public sealed partial class JobRunner(Dispatcher dispatcher, JobStore store, Job
     {
         var started = Stopwatch.GetTimestamp();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(grant.Stopped, stopping.Token);
-        var end = await attempts.RunAsync(deployment, grant, stop.Token);
+        var claim = grant.Claim;
+        using var trace = JobTrace.StartAttempt(grant.EndpointId, claim.Id, claim.Attempt, claim.Trace, claim.Queued,
+            time.GetUtcNow(), grant.Slot!.Worker);
+        var end = await attempts.RunAsync(deployment, grant, trace, stop.Token);
+        trace?.SetOutcome(end.Kind.ToString().ToLowerInvariant(), end.Error?.Code);
         metrics.Attempted(grant.EndpointId, end.Kind.ToString().ToLowerInvariant(),
             TimesOf(grant, Stopwatch.GetElapsedTime(started)), end.Kind is AttemptKind.Failed or AttemptKind.Lost);
         if (end.Kind == AttemptKind.Stopped && !grant.Stopped.IsCancellationRequested)

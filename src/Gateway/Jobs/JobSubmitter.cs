@@ -8,6 +8,7 @@ using Sluice.Gateway.Http;
 using Sluice.Gateway.Limits;
 using Sluice.Gateway.Observability;
 using Sluice.Gateway.Tokens;
+using Sluice.Gateway.Tracing;
 using Sluice.Gateway.Usage;
 using Sluice.Shared;
 using Sluice.Storage.Jobs;
@@ -245,7 +246,7 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
 
         try
         {
-            var result = await StoreAsync(job);
+            var result = await StoreTracedAsync(context, job);
             if (result.Outcome != SubmitOutcome.Queued)
             {
                 await tokens.ReturnJobAsync(endpoint, job.Flow, job.Id);
@@ -260,6 +261,17 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
             await RejectOutOfMemoryAsync(context);
             return null;
         }
+    }
+
+    /// <summary>Stores the job, with the span of its submission if the request is recorded.</summary>
+    private async Task<SubmitResult> StoreTracedAsync(HttpContext context, JobSubmission job)
+    {
+        using var span = JobTrace.StartSubmission(context, job.EndpointId, job.Id);
+        if (span is null) return await StoreAsync(job);
+        var result = await StoreAsync(job with { Trace = TraceText.Format(span.Context) });
+        // With an Idempotency-Key, it is the job of an earlier submission.
+        span.SetTag(SpanNames.MessageId, result.Id).SetTag(SpanNames.Outcome, result.Outcome.ToString());
+        return result;
     }
 
     /// <summary>

@@ -24,6 +24,7 @@ using Sluice.Gateway.Overview;
 using Sluice.Gateway.Relay;
 using Sluice.Gateway.Responses;
 using Sluice.Gateway.Tokens;
+using Sluice.Gateway.Tracing;
 using Sluice.Gateway.Usage;
 using Sluice.Gateway.UserPods;
 using Sluice.Gateway.Webhooks;
@@ -85,6 +86,8 @@ public static partial class GatewayHost
         AddServices(builder.Services, settings, data, redis, share);
         var app = builder.Build();
         foreach (var setting in settings.Ineffective) SettingIgnored(app.Logger, setting);
+        // It exports from its creation on.
+        app.Services.GetRequiredService<TraceExport>();
         if (data.OpenToOthers is { } open) DataFolderOpenToOthers(app.Logger, open);
         MapRoutes(app, settings);
         var dispatcher = app.Services.GetRequiredService<Dispatcher>();
@@ -105,6 +108,7 @@ public static partial class GatewayHost
         var pods = Get<UserPodProxy>();
         app.Use(next => context => pods.InvokeAsync(context, next));
         app.UseRouting();
+        if (settings.Tracing.IsEnabled) app.Use(next => context => RequestTracing.InvokeAsync(context, next));
         var authentication = Get<ApiKeyAuthenticationMiddleware>();
         var logger = Get<ILoggerFactory>().CreateLogger("Sluice.Gateway.Api");
         var crossOrigin = new CrossOrigin(settings.Cors, Get<CatalogWatcher>());
@@ -180,6 +184,7 @@ public static partial class GatewayHost
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(data.Host);
         var gatewayId = new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true));
+        services.AddSingleton(_ => new TraceExport(settings.Tracing, gatewayId.Value));
 
         // Hosted services stop in the reverse order: requests and jobs first, then workers, then the slots.
         services.AddHostedService(s => s.GetRequiredService<MetricsCollector>());
@@ -238,7 +243,10 @@ public static partial class GatewayHost
     private static void AddPodHost(IServiceCollection services, GatewaySettings settings)
     {
         services.AddSingleton(new StandbySettings(settings.StandbyWorkers));
-        services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository));
+        services.AddSingleton(new BuiltInWorker([settings.Worker], settings.ModelRepository)
+        {
+            Environment = settings.WorkerTelemetry,
+        });
         services.AddSingleton(settings.Models.Store).AddSingleton(settings.Models.Sources).AddSingleton<ModelStore>();
         services.AddSingleton(settings.Models.Uploads).AddSingleton<UploadStore>().AddSingleton<ModelInspection>()
             .AddSingleton<ModelsApi>();

@@ -5,7 +5,9 @@ using Sluice.Domain.Notation;
 using Sluice.Gateway.Batches;
 using Sluice.Gateway.OpenAi;
 using Sluice.Gateway.Responses;
+using Sluice.Gateway.Tracing;
 using Sluice.Gateway.UserPods;
+using Sluice.Hosting;
 using Sluice.Storage.Files;
 using Sluice.Storage.Responses;
 
@@ -113,6 +115,12 @@ public sealed record GatewaySettings
     /// <summary>The minimum level of log messages.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 
+    /// <summary>The export of traces.</summary>
+    public TracingSettings Tracing { get; init; } = new();
+
+    /// <summary>The variables of OpenTelemetry that built-in workers get.</summary>
+    public IReadOnlyDictionary<string, string> WorkerTelemetry { get; init; } = new Dictionary<string, string>();
+
     /// <summary>How long the gateway waits at shutdown for requests to finish.</summary>
     public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(30);
 
@@ -184,9 +192,15 @@ public sealed record GatewaySettings
             BodyMemory = Number("SLUICE_BODY_MEMORY", 1 << 20) ?? defaults.BodyMemory,
             StandbyWorkers = standby ?? defaults.StandbyWorkers,
         };
-        read = WithPods(WithResponses(WithFiles(read, Number), Number), Text);
+        read = WithPods(WithResponses(WithFiles(WithTraces(read, environment), Number), Number), Text);
         return read with { Ineffective = DescribeIneffective(host, standby, names ?? [], known) };
     }
+
+    private static GatewaySettings WithTraces(GatewaySettings read, Func<string, string?> env) => read with
+    {
+        Tracing = TracingSettings.Read(env),
+        WorkerTelemetry = TelemetryEnvironment.Read(env),
+    };
 
     private static GatewaySettings WithPods(GatewaySettings read, Func<string, string?> text) => read with
     {

@@ -9,6 +9,7 @@ using Sluice.Domain.Webhooks;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Jobs;
 using Sluice.Gateway.Observability;
+using Sluice.Gateway.Tracing;
 using Sluice.Gateway.Usage;
 using Sluice.Shared;
 using Sluice.Storage.Background;
@@ -195,7 +196,10 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
         try
         {
             using var request = await RequestAsync(due, body, ct);
+            using var span = await StartSpanAsync(due, request, ct);
             using var response = await client.SendAsync(request, limit.Token);
+            span?.SetTag(SpanNames.Status, (int)response.StatusCode);
+            if (response.IsSuccessStatusCode) span?.SetStatus(ActivityStatusCode.Unset);
             var retryAfter = response.Headers.RetryAfter is not { } after ? null : after.Delta
                 ?? (after.Date - time.GetUtcNow());
             await DrainAsync(response, limit.Token);
@@ -230,6 +234,20 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
             WebhookSignature.Sign(secrets, due.Delivery, stamp, body.Span));
         request.Headers.TryAddWithoutValidation("User-Agent", "Sluice-Webhooks/1");
         return request;
+    }
+
+    /// <summary>
+    /// Starts the span of a delivery, and sets the headers of its trace; null: its job is not traced. The span has the
+    /// status Error until the receiver has accepted the delivery.
+    /// </summary>
+    private async Task<Activity?> StartSpanAsync(WebhookTry due, HttpRequestMessage request, CancellationToken ct)
+    {
+        if (!Spans.AreEnabled) return null;
+        var trace = await jobs.TraceAsync(due.EndpointId, due.Job, ct);
+        if (JobTrace.StartDelivery(due.EndpointId, due.Delivery, trace) is not { } span) return null;
+        span.SetTag(SpanNames.ServerAddress, request.RequestUri!.Host).SetStatus(ActivityStatusCode.Error);
+        TraceText.Write(request.Headers, span.Context);
+        return span;
     }
 
     private static async Task DrainAsync(HttpResponseMessage response, CancellationToken ct)

@@ -84,6 +84,7 @@ public sealed partial class ProcessHost : IPodHost
         var env = PodEnvironment.Build(
             order, model?.Repository ?? builtIn.ModelRepository, port, token, model?.Folder);
         paths.Complete(env);
+        if (template.IsBuiltIn) builtIn.Complete(env);
         var started = time.GetTimestamp();
         var (process, output) = HandOver(order, env) is { } standby
             ? (standby.Process, standby.Output)
@@ -165,6 +166,7 @@ public sealed partial class ProcessHost : IPodHost
     {
         var env = kind.Variables.ToDictionary();
         paths.Complete(env);
+        builtIn.Complete(env);
         var folder = WorkFolder.Create(id);
         try
         {

@@ -50,6 +50,13 @@ internal sealed class JobRecordReader(RedisStore redis, PayloadStore payloads)
         };
     }
 
+    /// <summary>Returns the span of a job's submission (<see cref="JobSubmission.Trace"/>); null: none.</summary>
+    public async Task<string?> TraceAsync(string endpointId, string id, CancellationToken ct)
+    {
+        var submission = await redis.Database.HashGetAsync(new JobKeys(endpointId).Dispatch.Jobs, id).WaitAsync(ct);
+        return (byte[]?)submission is { } text ? JobSerializer.Trace(text) : null;
+    }
+
     /// <summary>Returns the input of a job, its s3Config and its time limit; null if the job is gone.</summary>
     public async Task<(ReadOnlyMemory<byte> Input, byte[]? S3, TimeSpan Timeout)?> InputAsync(
         string endpointId,

@@ -63,6 +63,10 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads, RedisMemor
         CancellationToken ct) =>
         records.InputAsync(endpointId, id, ct);
 
+    /// <inheritdoc cref="JobRecordReader.TraceAsync"/>
+    public Task<string?> TraceAsync(string endpointId, string id, CancellationToken ct) =>
+        records.TraceAsync(endpointId, id, ct);
+
     /// <summary>Loads the input that is part of a claim.</summary>
     public Task<ReadOnlyMemory<byte>> LoadAsync(byte[] stored, CancellationToken ct) => payloads.LoadAsync(stored, ct);
 

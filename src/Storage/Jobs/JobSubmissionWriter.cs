@@ -1,3 +1,4 @@
+using System.Text;
 using Sluice.Domain.Jobs;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
@@ -122,12 +123,15 @@ internal sealed class JobSubmissionWriter
     /// <summary>Returns the arguments that only few submissions have.</summary>
     private static RedisValue[] More(JobSubmission job)
     {
-        if (job is { S3: null, Path: null, Webhook: null, Watcher: null, IdempotencyKey: null }) return [];
+        if (job is { S3: null, Path: null, Webhook: null, Watcher: null, IdempotencyKey: null, Trace: null })
+            return [];
+        var s3 = job.Path is { } path ? Encoding.UTF8.GetBytes(path)
+            : job.S3 is { } config ? JobSerializer.OneLine(config) : [];
         return
         [
             job.IdempotencyKey is { } key ? $"{JobKeys.IdempotencyName(job.Flow, key)}|{job.Digest}" : "",
             job.Webhook ?? "",
-            job.Path ?? (job.S3 is { } s3 ? (RedisValue)JobSerializer.OneLine(s3) : ""),
+            JobSerializer.JoinTrace(job.Trace, s3),
             job.Watcher ?? "",
         ];
     }

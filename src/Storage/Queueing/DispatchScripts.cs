@@ -268,6 +268,7 @@ public sealed class DispatchScripts(RedisStore redis)
             var run = flat[at + 1].Text().Split('|', 8);
             var timeout = long.Parse(run[3], CultureInfo.InvariantCulture);
             var queued = long.Parse(run[4], CultureInfo.InvariantCulture);
+            var (trace, s3) = JobSerializer.SplitTrace(run[7]);
             claims[i] = new JobClaim(
                 flat[at].Text(),
                 Number(run[0]),
@@ -275,11 +276,12 @@ public sealed class DispatchScripts(RedisStore redis)
                 run[2],
                 TimeSpan.FromMilliseconds(timeout),
                 (byte[]?)flat[at + 2],
-                run[7].Length > 0 ? Encoding.UTF8.GetBytes(run[7]) : null,
+                s3.Length > 0 ? Encoding.UTF8.GetBytes(s3) : null,
                 DateTimeOffset.FromUnixTimeMilliseconds(queued))
             {
                 Token = token,
                 Flow = run[6],
+                Trace = trace,
                 Tokens = long.Parse(run[5], CultureInfo.InvariantCulture),
             };
         }

@@ -36,6 +36,9 @@ public sealed record JobClaim(
     /// <summary>The flow of the job; empty: it must be read separately.</summary>
     public string Flow { get; init; } = "";
 
+    /// <summary>The span of its submission (<see cref="JobSubmission.Trace"/>); null: none, or unknown.</summary>
+    public string? Trace { get; init; }
+
     /// <summary>The tokens that its worker was charged for it; 0: none.</summary>
     public long Tokens { get; init; }
 

@@ -39,11 +39,25 @@ internal sealed class JobSerializer(string run, string head, string again, byte[
     public static (byte[] Input, byte[]? S3, TimeSpan Timeout) Input(byte[] submission)
     {
         var lines = Lines(submission, 4, out var input);
+        var s3 = SplitTrace(lines[3]).S3;
         return (
             submission[input..],
-            lines[3].Length > 0 ? Encoding.UTF8.GetBytes(lines[3]) : null,
+            s3.Length > 0 ? Encoding.UTF8.GetBytes(s3) : null,
             TimeOf(lines[0].Split('|', 7)));
     }
+
+    /// <summary>Returns the span of a submission (<see cref="JobSubmission.Trace"/>); null: none.</summary>
+    public static string? Trace(byte[] submission) => SplitTrace(Lines(submission, 4, out _)[3]).Trace;
+
+    /// <summary>Returns the line <c>s3</c> of a submission, in front of which its trace may be, with a tab.</summary>
+    public static byte[] JoinTrace(string? trace, byte[] s3) =>
+        trace is null ? s3 : [.. Encoding.UTF8.GetBytes(trace), (byte)'\t', .. s3];
+
+    /// <summary>Splits a line of <see cref="JoinTrace"/>. JSON and paths do not begin with a digit.</summary>
+    public static (string? Trace, string S3) SplitTrace(string line) =>
+        line is [>= '0' and <= '9', ..] && line.IndexOf('\t', StringComparison.Ordinal) is var tab and > 0
+            ? (line[..tab], line[(tab + 1)..])
+            : (null, line);
 
     /// <summary>Returns the value after the three lines of a result.</summary>
     public static byte[] Value(byte[] result)

@@ -10,6 +10,7 @@ using Sluice.Worker.Http;
 using Sluice.Worker.Logging;
 using Sluice.Worker.Requests;
 using Sluice.Worker.Serving;
+using Sluice.Worker.Telemetry;
 using Sluice.Worker.Tensors;
 using Sluice.Worker.Tracing;
 
@@ -50,13 +51,14 @@ internal sealed class GenerateApi(
         using var hold = model.AcquireReference();
         using var trace = StartTrace(model, request);
         using var report = usage.Start(context);
+        using var span = GenerationSpan.Start(context, model.Name);
         var tally = new GenerationTally();
         request = request with { Tally = tally };
         var count = new GenerationCount(model.Statistics);
         var started = Stopwatch.GetTimestamp();
         try
         {
-            var body = await GenerateWholeAsync(context, model, request, trace, count);
+            var body = await GenerateWholeAsync(context, model, request, trace, count, span);
             SetTiming(context, started);
             load.SetHeader(context);
             context.Response.Headers[TokensHeader] = $"{count.Tokens}";
@@ -71,7 +73,13 @@ internal sealed class GenerateApi(
             report.Usage = tally.Usage;
             report.SetHeader(context);
             count.RecordFailure(IsGone(context, e));
+            span?.Fail(e);
             throw;
+        }
+        finally
+        {
+            span?.AddText(tally);
+            span?.SetUsage(tally.Usage);
         }
     }
 
@@ -80,7 +88,8 @@ internal sealed class GenerateApi(
         LoadedModel model,
         GenerationRequest request,
         RequestTrace? trace,
-        GenerationCount count)
+        GenerationCount count,
+        GenerationSpan? span)
     {
         var text = new StringBuilder();
         var tokens = new List<GeneratedToken>();
@@ -88,6 +97,7 @@ internal sealed class GenerateApi(
         await foreach (var piece in ModelHost.Generator(model).GenerateAsync(request, context.RequestAborted))
         {
             if (text.Length == 0 && count.Tokens == 0) trace?.Reached(FirstToken);
+            span?.OnToken();
             count.RecordTokens(piece.Tokens);
             text.Append(piece.Text);
             if (piece.Token is { } token) tokens.Add(token);
@@ -138,11 +148,12 @@ internal sealed class GenerateApi(
         using var hold = model.AcquireReference();
         using var trace = StartTrace(model, request);
         using var report = usage.Start(context);
+        using var span = GenerationSpan.Start(context, model.Name);
         var tally = new GenerationTally();
         var count = new GenerationCount(model.Statistics);
         try
         {
-            await SendAsync(context, model, request with { Tally = tally }, trace, count, whole, report);
+            await SendAsync(context, model, request with { Tally = tally }, trace, count, whole, report, span);
             report.Usage = tally.Usage;
             count.RecordSuccess();
         }
@@ -150,6 +161,7 @@ internal sealed class GenerateApi(
         {
             report.Usage = tally.Usage;
             report.SetHeader(context);
+            span?.Fail(e);
             var gone = IsGone(context, e);
             count.RecordFailure(gone);
             if (gone)
@@ -159,6 +171,11 @@ internal sealed class GenerateApi(
             if (gone || !context.Response.HasStarted) throw;
             var error = JsonSerializer.SerializeToUtf8Bytes(new ErrorBody(e.Message), WorkerJson.Default.ErrorBody);
             await SendEventAsync(context, whole ? "error" : null, error);
+        }
+        finally
+        {
+            span?.AddText(tally);
+            span?.SetUsage(tally.Usage);
         }
 
         if (context.Response.SupportsTrailers()) context.Response.AppendTrailer(TokensHeader, $"{count.Tokens}");
@@ -172,7 +189,8 @@ internal sealed class GenerateApi(
         RequestTrace? trace,
         GenerationCount count,
         bool whole,
-        UsageReport report)
+        UsageReport report,
+        GenerationSpan? span)
     {
         var started = Stopwatch.GetTimestamp();
         var text = new StringBuilder();
@@ -180,6 +198,7 @@ internal sealed class GenerateApi(
         var last = default(GeneratedPiece);
         await foreach (var piece in ModelHost.Generator(model).GenerateAsync(request, context.RequestAborted))
         {
+            span?.OnToken();
             // The response starts with the first token, so that an earlier error still has its own status code.
             if (count.Responses == 0)
             {

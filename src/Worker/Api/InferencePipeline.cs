@@ -6,6 +6,7 @@ using Sluice.Worker.Configuration;
 using Sluice.Worker.Http;
 using Sluice.Worker.Requests;
 using Sluice.Worker.Serving;
+using Sluice.Worker.Telemetry;
 using Sluice.Worker.Tensors;
 using Sluice.Worker.Tracing;
 
@@ -38,7 +39,9 @@ internal sealed class InferencePipeline(WorkerSettings settings, Tracer tracer, 
         using var trace = tracer.StartTrace(model.Name, model.Version);
         var request = read(context, model, body, settings.MaxBodyBytes);
         if (trace is not null) trace.RequestId = request.Id;
+        request.Span = WorkerSpans.Find(context);
         using var inference = await model.Scheduler.RunAsync(request, context.RequestAborted);
+        InferenceSpans.Add(request.Span, inference, model.Name);
         trace?.AddRun(inference);
         var started = Stopwatch.GetTimestamp();
         SetTiming(context, inference);

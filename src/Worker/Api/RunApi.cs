@@ -12,6 +12,7 @@ using Sluice.Worker.Generation;
 using Sluice.Worker.Http;
 using Sluice.Worker.Requests;
 using Sluice.Worker.Serving;
+using Sluice.Worker.Telemetry;
 using Sluice.Worker.Tensors;
 using Sluice.Worker.Tracing;
 
@@ -144,7 +145,9 @@ internal sealed class RunApi(ModelHost host, WorkerSettings settings, GenerateAp
         var text = JsonMarshal.GetRawUtf8Value(input).ToArray();
         var request = InferRequestReader.Read(model, text, ReadOnlySequence<byte>.Empty);
         if (trace is not null) trace.RequestId = request.Id;
+        request.Span = WorkerSpans.Find(context);
         using var inference = await model.Scheduler.RunAsync(request, context.RequestAborted);
+        InferenceSpans.Add(request.Span, inference, model.Name);
         trace?.AddRun(inference);
         var started = Stopwatch.GetTimestamp();
         InferencePipeline.SetTiming(context, inference);

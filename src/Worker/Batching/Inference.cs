@@ -43,6 +43,9 @@ public sealed class Inference : IDisposable
     /// <summary>Number of rows of the batch.</summary>
     public int BatchRows => ticket.Batch!.Rows;
 
+    /// <summary>The requests of the batch, with this one.</summary>
+    internal IReadOnlyList<PendingInference> Neighbours => ticket.Batch!.Tickets;
+
     /// <summary>Returns the request's part of an output.</summary>
     public OutputTensor Output(TensorSpec spec) =>
         ticket.Batch!.Tensors.Output(spec, ticket.FirstRow, ticket.Request.Rows);

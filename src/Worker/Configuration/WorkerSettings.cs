@@ -65,6 +65,9 @@ public sealed record WorkerSettings
     /// <summary>Maximum size of all outputs of an inference, in bytes.</summary>
     public long MaxOutputBytes { get; init; } = 64L << 20;
 
+    /// <summary>Whether traces are exported, as the variables of OpenTelemetry request it.</summary>
+    public bool ExportsTraces { get; init; }
+
     /// <summary>Maximum wait for requests in flight after SIGTERM.</summary>
     public TimeSpan Drain { get; init; } = TimeSpan.FromMinutes(10);
 
@@ -120,6 +123,7 @@ public sealed record WorkerSettings
             Cache = CacheSettings.Read(env),
             MaxBodyBytes = Number(env, "SLUICE_MAX_BODY_BYTES", 1, 16L << 30) ?? defaults.MaxBodyBytes,
             MaxOutputBytes = Number(env, "SLUICE_MAX_OUTPUT_BYTES", 1, 16L << 30) ?? defaults.MaxOutputBytes,
+            ExportsTraces = TraceSwitch.IsOn(env),
             Drain = Number(env, "SLUICE_DRAIN_SECONDS", 0, 604800) is { } s ? TimeSpan.FromSeconds(s) : defaults.Drain,
         };
     }

@@ -5,4 +5,7 @@ public sealed class GenerationTally
 {
     /// <summary>The usage; zero before the text has ended.</summary>
     public GenerationUsage Usage { get; internal set; }
+
+    /// <summary>When the text reached its stages; null before the text has ended.</summary>
+    internal SequenceTimeline? Timeline { get; set; }
 }

@@ -13,6 +13,12 @@ internal sealed class SequenceTimeline(long arrived)
     private long firstToken;
     private long lastToken;
 
+    /// <summary>When the engine accepted the text.</summary>
+    public long Arrived => arrived;
+
+    /// <summary>Whether the text got a row.</summary>
+    public bool HasStarted => started > 0;
+
     /// <summary>Whether a token was generated.</summary>
     public bool HasTokens => firstToken > 0;
 

@@ -187,7 +187,11 @@ public sealed class TextGenerator : IDisposable
         finally
         {
             engine.Abandon(sequence);
-            if (request.Tally is { } tally) tally.Usage = await GetUsageAsync(sequence);
+            if (request.Tally is { } tally)
+            {
+                tally.Usage = await GetUsageAsync(sequence);
+                tally.Timeline = sequence.Timeline;
+            }
         }
     }
 

@@ -54,6 +54,10 @@ internal sealed class Router(Func<HttpContext, int, string, Task> refuse)
         return match.Handler(context);
     }
 
+    /// <summary>Returns the pattern of the route of a request; empty: no route matches.</summary>
+    public string FindPattern(string method, string path) =>
+        known.TryGetValue((method, path), out var match) ? match.Pattern : Find(method, path.Split('/')).Pattern;
+
     /// <summary>
     /// Returns why no route matches: the path, and the methods that it supports, or the paths that begin like it.
     /// </summary>

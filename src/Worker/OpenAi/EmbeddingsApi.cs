@@ -9,6 +9,7 @@ using Sluice.Worker.Generation;
 using Sluice.Worker.Http;
 using Sluice.Worker.Logging;
 using Sluice.Worker.Serving;
+using Sluice.Worker.Telemetry;
 using Sluice.Worker.Tensors;
 
 namespace Sluice.Worker.OpenAi;
@@ -59,6 +60,7 @@ internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings, Wor
                 $"{embedder.Waiting} texts wait already; expected fewer than {settings.Batching.MaxQueue} "
                 + "(SLUICE_MAX_QUEUE). Retry later.");
         var count = new GenerationCount(model.Statistics);
+        using var span = GenerationSpan.Start(context, model.Name);
         try
         {
             var embeddings = input.Tokens is { } tokens
@@ -66,12 +68,14 @@ internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings, Wor
                 : await embedder.EmbedAsync(input.Texts, context.RequestAborted);
             report.Usage = new GenerationUsage(embeddings.Tokens.Sum(), 0, 0);
             report.SetHeader(context);
+            span?.SetUsage(report.Usage);
             await JsonResponses.WriteAsync(context, json => Write(json, model.Name, embeddings, isBase64));
             count.RecordSuccess();
         }
         catch (Exception e)
         {
             count.RecordFailure(e is OperationCanceledException);
+            span?.Fail(e);
             throw;
         }
     }

@@ -8,6 +8,7 @@ using Sluice.Worker.Generation;
 using Sluice.Worker.Http;
 using Sluice.Worker.Logging;
 using Sluice.Worker.Serving;
+using Sluice.Worker.Telemetry;
 
 namespace Sluice.Worker.OpenAi;
 
@@ -61,7 +62,16 @@ internal sealed class TextApi(
             var announced = resume.Length > 0 && request.CanBeContinued
                 ? origin.Announce(model.Generator.Fingerprint, request.Choices)
                 : null;
-            await RespondAsync(context, new ChoiceRuns(model, model.Generator), request, announced, report);
+            using var span = GenerationSpan.Start(context, model.Name);
+            try
+            {
+                await RespondAsync(context, new ChoiceRuns(model, model.Generator), request, announced, report, span);
+            }
+            finally
+            {
+                foreach (var choice in request.Choices) span?.AddText(choice.Request.Tally!);
+                span?.SetUsage(report.Usage);
+            }
         }
         catch (Exception e) when (!context.RequestAborted.IsCancellationRequested && !context.Response.HasStarted)
         {
@@ -97,7 +107,8 @@ internal sealed class TextApi(
     }
 
     private async Task RespondAsync(
-        HttpContext context, ChoiceRuns runs, TextRequest request, string? announced, UsageReport report)
+        HttpContext context, ChoiceRuns runs, TextRequest request, string? announced, UsageReport report,
+        GenerationSpan? span)
     {
         var started = Stopwatch.GetTimestamp();
         using var events = new EventStream(context, isMarked: announced is not null);
@@ -105,6 +116,7 @@ internal sealed class TextApi(
         {
             await foreach (var (choice, piece) in runs.RunAsync(request.Choices, context.RequestAborted))
             {
+                if (!piece.IsEarlier) span?.OnToken();
                 if (!request.Options.Stream) continue;
                 request.Format.Write(events, choice, piece);
                 // The client has them already. They were written for the state of the format.
@@ -121,6 +133,7 @@ internal sealed class TextApi(
         {
             report.Usage = request.Spent;
             report.SetHeader(context);
+            span?.Fail(e);
             var gone = context.RequestAborted.IsCancellationRequested;
             if (gone) LogGone(request);
             if (gone || !context.Response.HasStarted) throw;
@@ -153,6 +166,11 @@ internal sealed class TextApi(
             return;
         }
 
+        await WriteWholeAsync(context, started, request, report);
+    }
+
+    private async Task WriteWholeAsync(HttpContext context, long started, TextRequest request, UsageReport report)
+    {
         SetHeaders(context, started);
         context.Response.Headers[GenerateApi.TokensHeader] = $"{request.Usage.Completion}";
         report.SetHeader(context);

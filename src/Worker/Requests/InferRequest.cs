@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using Microsoft.ML.OnnxRuntime;
@@ -27,6 +28,9 @@ public sealed class InferRequest(OnnxModel model)
     /// Whether the client sent unquoted NaN or infinities. The response to such a client contains them unquoted too.
     /// </summary>
     public bool HasBareNumbers => Array.Exists(Inputs, i => i is { HasBareNumbers: true });
+
+    /// <summary>The span of the request; null: it is not recorded.</summary>
+    public Activity? Span { get; set; }
 
     /// <summary>Inputs in the model's order. No element is null after the request was read.</summary>
     public InputTensor?[] Inputs { get; } = new InputTensor?[model.Inputs.Count];

@@ -6,6 +6,7 @@ using Sluice.Worker.Http;
 using Sluice.Worker.Logging;
 using Sluice.Worker.OpenAi;
 using Sluice.Worker.Serving;
+using Sluice.Worker.Telemetry;
 using Sluice.Worker.Tracing;
 
 namespace Sluice.Worker.Startup;
@@ -21,6 +22,7 @@ internal sealed class ModelServer : IDisposable
     private readonly WorkerServer server;
     private readonly WorkerLog log = WorkerLog.ForProcess();
     private readonly Tracer tracer;
+    private IDisposable? export;
 
     public ModelServer(WorkerSettings settings, StartTimeline timeline)
     {
@@ -41,12 +43,18 @@ internal sealed class ModelServer : IDisposable
     public async Task StartAsync(TextWriter output)
     {
         var loading = Task.Run(host.Load);
+        var exports = settings.ExportsTraces
+            ? Task.Run(() => export = TraceExport.Start(Environment.GetEnvironmentVariable, settings.PodId))
+            : Task.CompletedTask;
         var guard = new WorkerAuthMiddleware(settings, log);
         var routes = CreateRoutes();
-        await server.StartAsync(context => guard.InvokeAsync(context, routes.InvokeAsync));
+        RequestDelegate handler = context => guard.InvokeAsync(context, routes.InvokeAsync);
+        if (settings.ExportsTraces) handler = new RequestSpans(routes, handler).InvokeAsync;
+        await server.StartAsync(handler);
         timeline.MarkSinceStart("host");
         foreach (var address in server.Addresses) await output.WriteLineAsync($"listening on {address}");
         await loading;
+        await exports;
         await output.WriteLineAsync($"ready: {string.Join(", ", host.Repository.Names)} ({timeline.ServerTiming()})");
     }
 
@@ -60,6 +68,7 @@ internal sealed class ModelServer : IDisposable
     {
         server.Dispose();
         tracer.Dispose();
+        export?.Dispose();
         host.Dispose();
         log.Dispose();
     }

@@ -6,7 +6,11 @@ using Sluice.Testing;
 namespace Sluice.WholeProduct.Tests;
 
 /// <summary>A received delivery.</summary>
-internal sealed record Received(string Path, string Id, string Timestamp, string Signature, string Body);
+internal sealed record Received(string Path, string Id, string Timestamp, string Signature, string Body)
+{
+    /// <summary>The header <c>traceparent</c>; empty: there is none.</summary>
+    public string TraceParent { get; init; } = "";
+}
 
 /// <summary>
 /// A webhook receiver. The path of a request selects the response, and received deliveries are recorded.
@@ -82,7 +86,7 @@ internal sealed class WebhookReceiver : IDisposable
         var count = counts.AddOrUpdate(path, 1, (_, n) => n + 1);
         string Header(string name) => context.Request.Headers[name] ?? "";
         Of(path).Writer.TryWrite(new Received(path, Header("webhook-id"), Header("webhook-timestamp"),
-            Header("webhook-signature"), body));
+            Header("webhook-signature"), body) { TraceParent = Header("traceparent") });
         if (path == "/silent") return;
         if (path is "/drip" or "/flood")
         {

@@ -1,7 +1,8 @@
 -- jobstate (part): the format of a job in Redis. A job is a field in several hashes of its endpoint, so that one
 -- command reads or writes the fields of many jobs:
 -- jobs     "spec\nsubmitted|deadline|seq\nwebhook\ns3\ninput": the submission, written once (times in Unix ms; seq: the
---          number of its first ticket; s3: JSON, or the path of the worker that gets the input, which begins with "/")
+--          number of its first ticket; s3: JSON, or the path of the worker that gets the input, which begins with "/";
+--          if the submission is traced, "traceparent tracestate" and a tab are in front of it)
 -- spec     "weight|low|ttl|max|timeout|keep|flow", times in ms; "weight~tokens" of a job that generates text
 -- retries  "attempt|runs|started|pod|queued|deadline|seq\n" and a line for each lost attempt: of a job that was queued
 --          again, its last attempt before that, how many attempts count, when it was queued, and its ticket number

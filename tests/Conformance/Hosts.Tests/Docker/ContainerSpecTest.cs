@@ -141,6 +141,33 @@ public sealed class ContainerSpecTest
         Assert.False(Writes(template with { Image = "vllm:1" }));
     }
 
+    [Fact]
+    public void Only_the_built_in_worker_gets_the_variables_of_telemetry_and_its_template_takes_precedence()
+    {
+        var template = Order().Deployment.Template;
+        var read = DockerSettingsReader.Read(n => n switch
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => "http://collector:4317",
+            "OTEL_EXPORTER_OTLP_HEADERS" => "key=secret",
+            "OTEL_SERVICE_NAME" => "gateway",
+            _ => null,
+        });
+        string[] Variables(Template t) =>
+            [.. ContainerSpec.Build(With(t), read, "h", "t")["Env"]!.AsArray().Select(v => (string)v!)
+                .Where(v => v.StartsWith("OTEL_", StringComparison.Ordinal)).Order()];
+        Assert.Equal(
+            ["OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4317", "OTEL_EXPORTER_OTLP_HEADERS=key=secret"],
+            Variables(template));
+        Assert.Equal(
+            ["OTEL_EXPORTER_OTLP_ENDPOINT=http://other:4317", "OTEL_EXPORTER_OTLP_HEADERS=key=secret"],
+            Variables(template with
+            {
+                Env = new Dictionary<string, string> { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://other:4317" },
+            }));
+        Assert.Empty(Variables(template with { Image = "vllm:1" }));
+        Assert.Empty(Variables(template with { Command = ["/bin/sh"] }));
+    }
+
     private static PodSpec Order() =>
         new(new Deployment(new Endpoint { Id = "e", Template = "t" }, new Template { Name = "t" }), "e-1");
 

@@ -58,6 +58,37 @@ public sealed partial class JobStoreTest
         static byte[] Json(int bytes) => Encoding.UTF8.GetBytes($"\n\"{new string('x', bytes - 3)}\"");
     }
 
+    [Theory]
+    [InlineData(null, null, null)]
+    [InlineData("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 a=1|2", null, null)]
+    [InlineData("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "{\"bucketName\":\"\t|\"}", null)]
+    [InlineData("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", null, "/v1/completions")]
+    [InlineData(null, "{\"bucketName\":\"\t|\"}", null)]
+    public async Task The_trace_of_a_submission_is_in_each_claim_and_not_in_other_data(
+        string? trace, string? s3, string? path)
+    {
+        await SubmitAsync("a", j => j with
+        {
+            Trace = trace,
+            S3 = s3 is null ? null : Encoding.UTF8.GetBytes(s3),
+            Path = path,
+        });
+        await UpAsync(1);
+        foreach (var attempt in new[] { 1, 2 })
+        {
+            var claim = Assert.Single(await ClaimAsync(back: attempt - 1));
+            Assert.Equal(trace, claim.Trace);
+            Assert.Equal(s3 ?? path, claim.S3 is { } text ? Encoding.UTF8.GetString(text) : null);
+            Assert.True(await store.RequeueAsync(endpoint, "a", attempt, AttemptLoss.Counted, "lost", default));
+            await CheckAsync();
+        }
+
+        var read = (await store.InputAsync(endpoint, "a", default))!.Value.S3;
+        Assert.Equal(s3 ?? path, read is null ? null : Encoding.UTF8.GetString(read));
+        Assert.Equal(trace, await store.TraceAsync(endpoint, "a", default));
+        Assert.Null(await store.TraceAsync(endpoint, "b", default));
+    }
+
     [Fact]
     public async Task A_retried_job_is_deleted_according_to_its_last_end()
     {

@@ -202,8 +202,9 @@ if (await call("GET", "/api/v1/budgets").catch(() => null)) {
   await check("a budget is created, and deleted", async () => {
     await page.goto(ui("usage"));
     await page.getByRole("button", { name: "Create a budget" }).click();
-    await page.getByLabel("Name").fill("a small budget");
-    await page.getByLabel("Limit").fill("100000");
+    // The notes of other fields contain these words too.
+    await page.getByLabel(/^Name/).fill("a small budget");
+    await page.getByLabel(/^Limit/).fill("100000");
     await page.getByRole("dialog").getByRole("button", { name: "Create", exact: true }).click();
     const row = page.getByRole("row", { name: /a small budget/ });
     await row.getByText("100k requests a day").waitFor();

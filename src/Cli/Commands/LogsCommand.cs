@@ -21,13 +21,18 @@ internal static class LogsCommand
         {
             Description = "Number of lines before, 1 to 1000", DefaultValueFactory = _ => 200,
         };
-        var command = new Command("logs", "Print the log of a worker") { endpoint, worker, follow, tail };
+        var request = new Option<string?>("--request")
+        {
+            Description = "Only lines with this request id, or job id",
+        };
+        var command = new Command("logs", "Print the log of a worker") { endpoint, worker, follow, tail, request };
         connection.SetAction(command, async (context, ct) =>
         {
             var id = Uri.EscapeDataString(context.Parsed.GetValue(endpoint)!);
             var name = context.Parsed.GetValue(worker) ?? await LatestAsync(context, id, ct);
             var path = $"api/v1/endpoints/{id}/workers/{Uri.EscapeDataString(name)}/logs"
-                + $"?tail={context.Parsed.GetValue(tail)}";
+                + $"?tail={context.Parsed.GetValue(tail)}"
+                + (context.Parsed.GetValue(request) is { } only ? $"&requestId={Uri.EscapeDataString(only)}" : "");
             if (!context.Parsed.GetValue(follow))
             {
                 var log = await context.Gateway.GetAsync(path, ct);

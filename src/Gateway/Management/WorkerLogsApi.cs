@@ -48,7 +48,8 @@ public sealed class WorkerLogsApi(
             }).Produces<WorkerLogList>();
         routes.MapRoute("GET", "/api/v1/endpoints/{id}/workers/{worker}/logs", AccessLevel.Read,
             "Read the last lines of a worker's output, also after it has ended; ?tail= (default 200, at most 1000), "
-            + "?follow=true continues with new lines as server-sent events", ReadAsync).Produces<WorkerLogView>();
+            + "?requestId= returns only lines that contain this id, ?follow=true continues with new lines as "
+            + "server-sent events", ReadAsync).Produces<WorkerLogView>();
     }
 
     private async Task ReadAsync(HttpContext context, string id, string worker)
@@ -71,17 +72,33 @@ public sealed class WorkerLogsApi(
             return;
         }
 
+        var request = context.Request.Query["requestId"].ToString();
         var isKnown = EndpointRules.IsId(id) && await IsKnownAsync(id, worker, ct);
         if (!isKnown)
             await Problem.WriteAsync(context, StatusCodes.Status404NotFound,
                 $"Endpoint '{id}' has no worker '{worker}', and no log of it is stored (any more).");
-        else if (follow == "true") await FollowAsync(context, id, worker, tail);
+        else if (follow == "true") await FollowAsync(context, id, worker, tail, request);
         else
             await context.Response.WriteAsJsonAsync(
-                new WorkerLogView(id, worker, await logs.TailAsync(id, worker, tail, ct)), ct);
+                new WorkerLogView(id, worker, await TailAsync(id, worker, tail, request, ct)), ct);
     }
 
-    private async Task FollowAsync(HttpContext context, string id, string worker, int tail)
+    /// <summary>Returns the last lines with a request id; an empty id: the last lines.</summary>
+    private async Task<IReadOnlyList<WorkerLogLine>> TailAsync(
+        string id, string worker, int tail, string request, CancellationToken ct) => request.Length == 0
+        ? await logs.TailAsync(id, worker, tail, ct)
+        : [
+            .. (await logs.TailAsync(id, worker, WorkerLogStore.MaxLines, ct))
+                .Where(l => Concerns(l, request)).TakeLast(tail),
+        ];
+
+    /// <summary>
+    /// Whether a line contains the id. The built-in worker writes it in brackets; other programs write it elsewhere.
+    /// </summary>
+    private static bool Concerns(WorkerLogLine line, string request) =>
+        line.Text.Contains(request, StringComparison.Ordinal);
+
+    private async Task FollowAsync(HttpContext context, string id, string worker, int tail, string request)
     {
         var last = context.Request.Headers["Last-Event-ID"].ToString();
         if (last.Length > 0 && !StreamId.IsId(last))
@@ -102,9 +119,9 @@ public sealed class WorkerLogsApi(
             await response.Body.FlushAsync(stop.Token);
             var lines = last.Length > 0
                 ? await logs.AfterAsync(id, worker, last, stop.Token)
-                : await logs.TailAsync(id, worker, tail, stop.Token);
+                : await TailAsync(id, worker, tail, request, stop.Token);
             if (last.Length == 0 && lines.Count == 0) last = await NewestAsync(id, worker, stop.Token);
-            await WriteUntilEndAsync(response, id, worker, last, lines, stop.Token);
+            await WriteUntilEndAsync(response, id, worker, last, lines, request, stop.Token);
         }
         catch (OperationCanceledException)
         {
@@ -113,21 +130,24 @@ public sealed class WorkerLogsApi(
     }
 
     private async Task WriteUntilEndAsync(HttpResponse response, string id, string worker, string last,
-        IReadOnlyList<WorkerLogLine> lines, CancellationToken ct)
+        IReadOnlyList<WorkerLogLine> lines, string request, CancellationToken ct)
     {
         var (wrote, endedAt) = (time.GetTimestamp(), (long?)null);
         while (true)
         {
+            var shown = 0;
             foreach (var line in lines)
             {
                 last = line.Id;
+                if (!Concerns(line, request)) continue;
+                shown++;
                 var json = JsonSerializer.Serialize(line, ManagementJson.Default.WorkerLogLine);
                 await response.WriteAsync($"id: {line.Id}\ndata: {json}\n\n", ct);
             }
 
-            if (lines.Count > 0 || time.GetElapsedTime(wrote) >= Heartbeat)
+            if (shown > 0 || time.GetElapsedTime(wrote) >= Heartbeat)
             {
-                if (lines.Count == 0) await response.WriteAsync(": \n\n", ct);
+                if (shown == 0) await response.WriteAsync(": \n\n", ct);
                 await response.Body.FlushAsync(ct);
                 wrote = time.GetTimestamp();
             }

@@ -167,7 +167,8 @@ internal sealed class GenerateApi(
             if (gone)
                 log.Info(
                     nameof(GenerateApi),
-                    $"Generation by model {model.Name} stopped after {count.Tokens} tokens: the client is gone");
+                    $"Generation by model {model.Name} stopped after {count.Tokens} tokens: the client is gone",
+                    RequestIds.Find(context));
             if (gone || !context.Response.HasStarted) throw;
             var error = JsonSerializer.SerializeToUtf8Bytes(new ErrorBody(e.Message), WorkerJson.Default.ErrorBody);
             await SendEventAsync(context, whole ? "error" : null, error);

@@ -3,8 +3,9 @@ using Microsoft.Extensions.Logging;
 namespace Sluice.Worker.Logging;
 
 /// <summary>
-/// Writes the worker's log, including the log of Kestrel. Each entry is one line, <c>time level Part: text</c>.
-/// Errors and warnings are written to the error output. Owns the log settings, which can change at any time.
+/// Writes the worker's log, including the log of Kestrel. Each entry is one line, <c>time level Part: text</c>, or
+/// <c>time level Part [request id]: text</c> if it belongs to a request. Errors and warnings are written to the error
+/// output. Owns the log settings, which can change at any time.
 /// </summary>
 internal sealed class WorkerLog(TextWriter output, TextWriter errors, TimeProvider time) : ILoggerFactory
 {
@@ -27,18 +28,21 @@ internal sealed class WorkerLog(TextWriter output, TextWriter errors, TimeProvid
     public bool IsEnabled(LogLevel level) => settings.IsEnabled(level);
 
     /// <summary>Writes a line of level info.</summary>
-    public void Info(string part, string text) => Write(LogLevel.Information, part, text);
+    public void Info(string part, string text, string? request = null) =>
+        Write(LogLevel.Information, part, text, request);
 
     /// <summary>Writes a line of level error.</summary>
-    public void Error(string part, string text) => Write(LogLevel.Error, part, text);
+    public void Error(string part, string text, string? request = null) =>
+        Write(LogLevel.Error, part, text, request);
 
     /// <summary>Writes a line if its level is enabled.</summary>
     /// <param name="level">The level.</param>
     /// <param name="part">The part of the worker that writes the line.</param>
     /// <param name="text">The text.</param>
-    public void Write(LogLevel level, string part, string text)
+    /// <param name="request">The id of the request that it belongs to (<see cref="RequestIds"/>); null: none.</param>
+    public void Write(LogLevel level, string part, string text, string? request = null)
     {
-        if (settings.IsEnabled(level)) WriteLine(level, part, text);
+        if (settings.IsEnabled(level)) WriteLine(level, request is null ? part : $"{part} [{request}]", text);
     }
 
     /// <summary>

@@ -34,7 +34,7 @@ internal sealed class EmbeddingsApi(ModelHost host, WorkerSettings settings, Wor
         }
         catch (Exception e) when (!context.RequestAborted.IsCancellationRequested && !context.Response.HasStarted)
         {
-            await TextApi.SendErrorAsync(context, ErrorObject.From(e, log));
+            await TextApi.SendErrorAsync(context, ErrorObject.From(e, log, RequestIds.Find(context)));
         }
     }
 

@@ -50,10 +50,13 @@ internal sealed record ErrorObject(int Status, string Message, string? Param, st
     /// <summary>
     /// Returns the error that a caller sees. An exception that is not expected is logged, and its text is not shown.
     /// </summary>
-    public static ErrorObject From(Exception error, WorkerLog log)
+    /// <param name="error">The exception.</param>
+    /// <param name="log">The log.</param>
+    /// <param name="request">The id of the request; null: it has none.</param>
+    public static ErrorObject From(Exception error, WorkerLog log, string? request)
     {
         if (From(error) is { } expected) return expected;
-        log.Error(nameof(ErrorObject), $"Request failed: {error}");
+        log.Error(nameof(ErrorObject), $"Request failed: {error}", request);
         return new ErrorObject(
             500, "Internal error of the worker. The worker's log contains the exception.", null, null);
     }

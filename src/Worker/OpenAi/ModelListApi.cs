@@ -36,7 +36,7 @@ internal sealed class ModelListApi(ModelHost host, WorkerLog log)
         }
         catch (OpenAiException e)
         {
-            await TextApi.SendErrorAsync(context, ErrorObject.From(e, log));
+            await TextApi.SendErrorAsync(context, ErrorObject.From(e, log, RequestIds.Find(context)));
         }
     }
 

@@ -75,7 +75,7 @@ internal sealed class TextApi(
         }
         catch (Exception e) when (!context.RequestAborted.IsCancellationRequested && !context.Response.HasStarted)
         {
-            await SendErrorAsync(context, ErrorObject.From(e, log));
+            await SendErrorAsync(context, ErrorObject.From(e, log, RequestIds.Find(context)));
         }
     }
 
@@ -135,7 +135,7 @@ internal sealed class TextApi(
             report.SetHeader(context);
             span?.Fail(e);
             var gone = context.RequestAborted.IsCancellationRequested;
-            if (gone) LogGone(request);
+            if (gone) LogGone(context, request);
             if (gone || !context.Response.HasStarted) throw;
             // Another worker continues a stream whose end is missing. This worker stops, or the model is replaced.
             if (events.IsMarked && e is ObjectDisposedException)
@@ -146,7 +146,7 @@ internal sealed class TextApi(
 
             // The status is sent already, so the error is an event. Clients raise it.
             events.Discard();
-            events.Write(ErrorObject.From(e, log).Write);
+            events.Write(ErrorObject.From(e, log, RequestIds.Find(context)).Write);
             await events.EndAsync();
             report.AppendTrailer(context);
             return;
@@ -192,10 +192,11 @@ internal sealed class TextApi(
         report.DeclareTrailer(context);
     }
 
-    private void LogGone(TextRequest request) => log.Info(
+    private void LogGone(HttpContext context, TextRequest request) => log.Info(
         nameof(TextApi),
         $"Generation by model {request.Options.Model} stopped after {request.Usage.Completion} tokens: "
-            + "the client is gone");
+            + "the client is gone",
+        RequestIds.Find(context));
 
     private void SetHeaders(HttpContext context, long started)
     {

@@ -39,7 +39,8 @@ internal sealed class WorkerAuthMiddleware(WorkerSettings settings, WorkerLog lo
             var path = context.Request.Path.ToUriComponent();
             var duration = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
             log.Write(LogLevel.Debug, nameof(WorkerAuthMiddleware), string.Create(CultureInfo.InvariantCulture,
-                $"{context.Request.Method} {path} {context.Response.StatusCode} in {duration:0.###} ms"));
+                $"{context.Request.Method} {path} {context.Response.StatusCode} in {duration:0.###} ms"),
+                RequestIds.Find(context));
         }
     }
 
@@ -69,7 +70,7 @@ internal sealed class WorkerAuthMiddleware(WorkerSettings settings, WorkerLog lo
         }
         catch (OnnxRuntimeException e) when (!context.Response.HasStarted)
         {
-            log.Error(nameof(WorkerAuthMiddleware), $"Model run failed: {e.Message}");
+            log.Error(nameof(WorkerAuthMiddleware), $"Model run failed: {e.Message}", RequestIds.Find(context));
             await JsonResponses.ErrorAsync(
                 context,
                 StatusCodes.Status500InternalServerError,
@@ -92,7 +93,7 @@ internal sealed class WorkerAuthMiddleware(WorkerSettings settings, WorkerLog lo
         }
         catch (Exception e) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)
         {
-            log.Error(nameof(WorkerAuthMiddleware), $"Request failed: {e}");
+            log.Error(nameof(WorkerAuthMiddleware), $"Request failed: {e}", RequestIds.Find(context));
             await JsonResponses.ErrorAsync(
                 context,
                 StatusCodes.Status500InternalServerError,

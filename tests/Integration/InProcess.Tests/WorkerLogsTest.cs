@@ -32,6 +32,9 @@ public sealed class WorkerLogsTest
         await Eventually.BecomesAsync(() => LinesAsync(gateway, path), l => l.Count == 3);
         Assert.Equal(["one", "three", "two"], (await LinesAsync(gateway, path)).Order());
         Assert.Single(await LinesAsync(gateway, path + "?tail=1"));
+        Assert.Equal(["two"], await LinesAsync(gateway, path + "?requestId=tw"));
+        Assert.Equal(["two"], await LinesAsync(gateway, path + "?tail=1&requestId=tw"));
+        Assert.Empty(await LinesAsync(gateway, path + "?requestId=four"));
 
         using var request = new HttpRequestMessage(HttpMethod.Get, path + "?follow=true&tail=1");
         using var followed = await gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
@@ -49,9 +52,25 @@ public sealed class WorkerLogsTest
         again.Headers.Add("Last-Event-ID", first["id: ".Length..]);
         using var resumed = await gateway.Client.SendAsync(again);
         Assert.Equal(2, (await resumed.Content.ReadAsStringAsync()).Split("data: ").Length - 1);
+        var ofWords = await gateway.Client.GetStringAsync(
+            new Uri(path + "?follow=true&requestId=words", UriKind.Relative));
+        Assert.Equal(["the last words"], ofWords.Split('\n')
+            .Where(l => l.StartsWith("data: {\"id", StringComparison.Ordinal))
+            .Select(l => (string?)JsonNode.Parse(l["data: ".Length..])!["text"]));
         var listed = await gateway.Client.GetFromJsonAsync<JsonObject>("/api/v1/endpoints/talk/logs");
         Assert.Contains(listed!["logs"]!.AsArray(), l => (string?)l!["worker"] == worker);
         folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task A_failed_job_names_the_log_of_its_worker()
+    {
+        await using var gateway = await InProcessGateway.StartAsync(Jobs.Manifest("/dev/null"));
+        var jobs = new Jobs(gateway);
+        var job = await jobs.EndAsync(await jobs.RunAsync(JsonNode.Parse("""{"do":"error"}""")!));
+        Assert.Equal("FAILED", (string?)job["status"]);
+        Assert.Equal($"/api/v1/endpoints/stub/workers/{job["workerId"]}/logs", (string?)job["log"]);
+        await Eventually.BecomesAsync(() => LinesAsync(gateway, (string)job["log"]!), l => l.Contains("ready"));
     }
 
     [Theory]

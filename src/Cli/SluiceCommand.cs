@@ -34,6 +34,7 @@ internal static class SluiceCommand
             BudgetsCommand.Create(connection),
             RunCommand.Create(connection),
             DoctorCommand.Create(connection),
+            LogLevelCommand.Create(connection),
             CompletionCommand.Create(),
         };
         root.Options.Add(connection.Url);

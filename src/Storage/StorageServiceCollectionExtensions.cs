@@ -6,6 +6,7 @@ using Sluice.Storage.Files;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Keys;
+using Sluice.Storage.Logging;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
 using Sluice.Storage.Series;
@@ -40,7 +41,8 @@ public static class StorageServiceCollectionExtensions
         services.AddSingleton<PodStore>().AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();
         services.AddSingleton(s => new LeaderElection(s.GetRequiredService<RedisStore>(), gatewayId));
         services.AddSingleton<KeyStore>().AddSingleton<TicketStore>()
-            .AddSingleton<SessionStore>().AddSingleton<SeriesStore>().AddSingleton<AuditStore>();
+            .AddSingleton<SessionStore>().AddSingleton<SeriesStore>().AddSingleton<AuditStore>()
+            .AddSingleton<LogLevelStore>();
         services.AddSingleton(s => new UserPodStore(s.GetRequiredService<RedisStore>(), gatewayId))
             .AddSingleton<UserPodCatalog>();
         services.AddSingleton(s => new PayloadStore(s.GetRequiredService<PayloadShare>())).AddSingleton<PayloadSweep>();

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging.Console;
+using Microsoft.Extensions.Options;
 using Sluice.ControlPlane;
 using Sluice.ControlPlane.Machine;
 using Sluice.ControlPlane.Manifests;
@@ -15,6 +16,7 @@ using Sluice.Gateway.Health;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Jobs;
 using Sluice.Gateway.Limits;
+using Sluice.Gateway.Logging;
 using Sluice.Gateway.Management;
 using Sluice.Gateway.ModelUploads;
 using Sluice.Gateway.Observability;
@@ -133,6 +135,7 @@ public static partial class GatewayHost
         Get<OverviewApi>().Map(app);
         Get<SeriesApi>().Map(app);
         Get<AuditApi>().Map(app);
+        Get<LogLevelApi>().Map(app);
         Get<UsageApi>().Map(app);
         Get<BudgetsApi>().Map(app);
         Get<CatalogApi>().Map(app);
@@ -154,19 +157,9 @@ public static partial class GatewayHost
     private static void ConfigureLogging(ILoggingBuilder logging, GatewaySettings settings)
     {
         logging.ClearProviders();
-        logging.SetMinimumLevel(settings.LogLevel);
-        if (settings.LogLevel >= LogLevel.Information)
-        {
-            logging.AddFilter("Microsoft", LogLevel.Warning);
-            // The gateway logs a lost worker itself, once, with the endpoint id.
-            logging.AddFilter("Yarp", LogLevel.Error);
-            logging.AddFilter("System.Net.Http", LogLevel.Warning);
-        }
-
-        // It logs whole URLs, which may contain the ticket of a WebSocket. With this logger enabled, ASP.NET Core
-        // creates an Activity and a log scope per request, and the HTTP client creates another Activity. Together they
-        // take 40 % of the gateway's time for a small request.
-        logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
+        var levels = new LogLevelSwitch(settings.LogLevel);
+        logging.Services.AddSingleton(levels).AddSingleton<IConfigureOptions<LoggerFilterOptions>>(levels)
+            .AddSingleton<IOptionsChangeTokenSource<LoggerFilterOptions>>(levels);
         logging.Services.AddSingleton(TimeProvider.System);
         logging.AddConsole(o => o.FormatterName = settings.JsonLog
             ? JsonLineFormatter.FormatName : LineFormatter.FormatName)
@@ -216,6 +209,7 @@ public static partial class GatewayHost
             resolvers.Insert(6, AuditApiJson.Default);
             resolvers.Insert(7, UsageApiJson.Default);
             resolvers.Insert(8, OverviewJson.Default);
+            resolvers.Insert(9, LogLevelJson.Default);
         });
         services.AddOpenApi(o => o.AddSchemaTransformer(DeclarationSchemas.TransformAsync));
     }
@@ -238,6 +232,8 @@ public static partial class GatewayHost
         services.AddHostedService(s => s.GetRequiredService<ApiKeyCache>()).AddHostedService<KeyUseRecorder>();
         services.AddSingleton<KeysApi>().AddSingleton<AuditMiddleware>().AddSingleton<AuditApi>();
         services.AddSingleton<RefusedLogins>().AddHostedService(s => s.GetRequiredService<RefusedLogins>());
+        services.AddSingleton<LogLevelApi>().AddSingleton<LogLevelWatcher>()
+            .AddHostedService(s => s.GetRequiredService<LogLevelWatcher>());
     }
 
     private static void AddPodHost(IServiceCollection services, GatewaySettings settings)

@@ -68,6 +68,27 @@ public sealed class SluiceCommandTest : IAsyncLifetime
         await Eventually.HoldsAsync(async () =>
             (await RunAsync("logs", "talk")).Out.EndsWith(" hello from a worker\n", StringComparison.Ordinal),
             "the line of the worker");
+        Assert.EndsWith(" hello from a worker\n", (await RunAsync("logs", "talk", "--request", "from")).Out,
+            StringComparison.Ordinal);
+        Assert.Equal("", (await RunAsync("logs", "talk", "--request", "other")).Out);
+    }
+
+    [Fact]
+    public async Task The_log_level_of_running_gateways_is_shown_set_and_reset()
+    {
+        const string setting = "Information (SLUICE_LOG_LEVEL: Information)\n";
+        Assert.Equal(setting, (await RunAsync("log-level")).Out);
+        Assert.Equal("Warning (SLUICE_LOG_LEVEL: Information)\nYarp Debug\n",
+            (await RunAsync("log-level", "warning", "--category", "Yarp=debug")).Out);
+        Assert.StartsWith("Debug until ", (await RunAsync("log-level", "Debug", "--for", "1h")).Out,
+            StringComparison.Ordinal);
+        Assert.Equal(setting, (await RunAsync("log-level", "--reset")).Out);
+        var (code, _, error) = await RunAsync("log-level", "--category", "Yarp");
+        Assert.NotEqual(0, code);
+        Assert.Contains("--category is 'Yarp'; expected CATEGORY=LEVEL.", error, StringComparison.Ordinal);
+        (code, _, error) = await RunAsync("log-level", "loud");
+        Assert.Equal(1, code);
+        Assert.Contains("expected Trace, Debug", error, StringComparison.Ordinal);
     }
 
     [Fact]

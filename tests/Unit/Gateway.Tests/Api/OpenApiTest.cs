@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Routing;
 using Sluice.Domain.Declarations;
 using Sluice.Gateway.Audit;
+using Sluice.Gateway.Logging;
 using Sluice.Gateway.Management;
 using Sluice.Gateway.ModelUploads;
 using Sluice.Gateway.Overview;
@@ -122,7 +123,7 @@ public sealed class OpenApiTest(RedisFixture redis) : IClassFixture<RedisFixture
             ManagementJson.Default.GetTypeInfo(t) ?? UserPodApiJson.Default.GetTypeInfo(t)
                 ?? ModelsJson.Default.GetTypeInfo(t) ?? AuditApiJson.Default.GetTypeInfo(t)
                 ?? UsageApiJson.Default.GetTypeInfo(t)
-                ?? OverviewJson.Default.GetTypeInfo(t)));
+                ?? OverviewJson.Default.GetTypeInfo(t) ?? LogLevelJson.Default.GetTypeInfo(t)));
     }
 
     private async Task<(int Status, JsonNode? Node)> SendAsync(string method, string path, string? body = null)

@@ -87,7 +87,8 @@ public static class ControlPlaneServices
             s.GetRequiredService<PodLifecycle>(),
             s.GetRequiredService<PodTermination>(),
             s.GetRequiredService<TimeProvider>()));
-        services.AddSingleton<PodAdoption>().AddSingleton<UnmanagedPodFinder>().AddSingleton<UnmanagedPodSearch>();
+        services.AddSingleton<PodAdoption>().AddSingleton<PodOwners>()
+            .AddSingleton<UnmanagedPodFinder>().AddSingleton<UnmanagedPodSearch>();
         services.AddSingleton<PodTransitions>().AddSingleton<UnreachablePodCheck>().AddSingleton<PodOutputStore>();
         services.AddSingleton<PodStateReconciliation>().AddSingleton<PodReconciliation>();
         services.AddSingleton<PodShutdown>();

@@ -132,13 +132,13 @@ public sealed partial class DockerHost : IPodHost
     public async Task<bool> IsRunningAsync(string podId, CancellationToken ct) =>
         await engine.InspectAsync(ContainerSpec.Name(podId), ct) is { State.Running: true };
 
-    public async Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct)
+    public async Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<FoundPod, bool> isManaged, CancellationToken ct)
     {
         var adopted = new List<RunningPod>();
         foreach (var found in await engine.ListAsync(PodLabels.Host, host.Value, ct))
         {
             var podId = found.Labels?.GetValueOrDefault(PodLabels.Pod) ?? "";
-            if (known(podId)) continue;
+            if (isManaged(new FoundPod(podId, host.Value))) continue;
             if (await AdoptAsync(found, ct) is { } pod) adopted.Add(pod);
             else await ReapAsync(found.Id, podId, found.State, ct);
         }

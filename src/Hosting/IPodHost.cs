@@ -44,13 +44,13 @@ public interface IPodHost : IDisposable
     /// Finds the running pods of this host that no gateway process manages: those of an earlier gateway process, and
     /// those whose start succeeded although it was reported as failed. Resources of exited pods are removed.
     /// </summary>
-    /// <param name="known">
-    /// Whether a pod is managed. It is called for each pod that was found, because starts continue at the same time and
-    /// are registered before they begin.
+    /// <param name="isManaged">
+    /// Whether a gateway manages a pod. It is called for each pod that was found, because starts continue at the same
+    /// time and are registered before they begin.
     /// </param>
     /// <param name="ct">Cancels the search.</param>
     /// <exception cref="InvalidOperationException">The host does not respond now.</exception>
-    Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct);
+    Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<FoundPod, bool> isManaged, CancellationToken ct);
 
     /// <summary>
     /// Passes the current declarations to the host, repeatedly, so that it can prepare starts in advance.
@@ -70,4 +70,10 @@ public interface IPodHost : IDisposable
     /// Whether pods keep running when the gateway stops, so that the next gateway process adopts them.
     /// </summary>
     bool KeepsPods { get; }
+
+    /// <summary>
+    /// Whether several gateways use the same host, so that each of them finds the pods that another one started. The
+    /// leader then adopts the pods of a lost gateway.
+    /// </summary>
+    bool IsShared => false;
 }

@@ -10,6 +10,8 @@ public abstract class RunningPod : IDisposable
     /// <summary>Lines that are kept for a listener that comes late.</summary>
     private const int MaxEarlyLines = 1000;
 
+    private static readonly Task<string> Never = new TaskCompletionSource<string>().Task;
+
     private readonly OutputTail output = new();
     private readonly Lock listening = new();
     private readonly Queue<string> early = [];
@@ -61,6 +63,12 @@ public abstract class RunningPod : IDisposable
 
     /// <summary>Completes when the pod has exited, with a description of the exit and the last output lines.</summary>
     public abstract Task<string> Exited { get; }
+
+    /// <summary>
+    /// Completes with the reason when its host wants to end it although no gateway asked for that: its node is drained,
+    /// for example. It may still finish its requests.
+    /// </summary>
+    public virtual Task<string> Leaving => Never;
 
     /// <summary>Whether its exit was not observed: it may still run, with its devices.</summary>
     public virtual bool Unsure => false;

@@ -8,6 +8,7 @@ internal sealed class ManagedPod(Pod record)
 {
     private readonly Lock gate = new();
     private readonly TaskCompletionSource stopRequested = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource released = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Pod record = record;
 
     public string Id => record.Id;
@@ -57,6 +58,12 @@ internal sealed class ManagedPod(Pod record)
 
     /// <summary>Requests the pod to stop. Returns true for the first caller.</summary>
     public bool RequestStop() => stopRequested.TrySetResult();
+
+    /// <summary>Completes when another gateway manages the pod: it keeps running.</summary>
+    public Task Released => released.Task;
+
+    /// <summary>Ends the management of the pod by this gateway, and not the pod.</summary>
+    public void Release() => released.TrySetResult();
 
     /// <summary>Changes the record if it is in one of the given states. Returns whether it was.</summary>
     public bool TryMove(Func<Pod, Pod> change, params ReadOnlySpan<PodState> from)

@@ -5,7 +5,8 @@ using Sluice.Hosting;
 namespace Sluice.ControlPlane.Pods;
 
 /// <summary>
-/// Adopts the running pods of an earlier process of this host, and removes the records of all others. Except for <see
+/// Adopts the running pods of an earlier process of this host, or of a lost gateway that shares the host, and removes
+/// the records of pods of this host that do not run. Except for <see
 /// cref="Relist"/>, only the reconciler's loop uses it.
 /// </summary>
 internal sealed partial class PodAdoption(
@@ -82,15 +83,32 @@ internal sealed partial class PodAdoption(
         var readsRecords = !adopted || relist || left.Count > 0;
         foreach (var endpoint in readsRecords ? await records.EndpointsAsync(ct) : [])
         {
-            foreach (var record in (await records.ListAsync(endpoint, ct)).Where(p => !pods.Contains(p.Id)))
+            foreach (var record in (await records.ListAllAsync(endpoint, ct)).Where(p => !pods.Contains(p.Id)))
             {
                 if (record.State != PodState.Failed && left.Remove(record.Id, out var running))
-                    Adopt(record, running);
+                    await TakeAsync(record, running, ct);
+                else if (record.HostId != records.HostId)
+                    continue;
                 // Failed pods of this process stay listed, so that operators can read why they failed.
                 else if (!adopted || (relist && record.State != PodState.Failed))
                     await records.RemoveAsync(record, ct);
             }
         }
+    }
+
+    /// <summary>Adopts a pod that has a record. One of a lost host is taken over first, by one gateway only.</summary>
+    private async Task TakeAsync(Pod record, RunningPod running, CancellationToken ct)
+    {
+        var own = record.HostId == records.HostId ? record : await records.TakeOverAsync(record, ct);
+        if (own is null)
+        {
+            running.Model?.Dispose();
+            running.Dispose();
+            return;
+        }
+
+        if (own.HostId != record.HostId) WorkerTakenOver(record.Id, record.EndpointId, record.HostId);
+        Adopt(own, running);
     }
 
     private void Adopt(Pod record, RunningPod running)
@@ -136,6 +154,9 @@ internal sealed partial class PodAdoption(
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} was adopted ({State}): it runs as {What}")]
     private partial void WorkerAdopted(string worker, string endpoint, string what, PodState state);
+
+    [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} is taken over from host {Host}, which is lost")]
+    private partial void WorkerTakenOver(string worker, string endpoint, string host);
 
     [LoggerMessage(LogLevel.Warning,
         "Record of worker {Worker} of {Endpoint} removed: its state is {State}, but the worker does not run here")]

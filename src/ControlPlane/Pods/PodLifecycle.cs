@@ -86,12 +86,37 @@ internal sealed partial class PodLifecycle(
         // An adopted pod may be ready already.
         var why = pod.Record.State == PodState.Starting ? await readiness.WaitReadyAsync(pod, running) : "";
         if (why.Length > 0) await podHost.KillAsync(running);
-        var stop = await Task.WhenAny(running.Exited, pod.StopRequested) == pod.StopRequested;
-        if (stop) await podHost.StopAsync(running);
+        var next = await Task.WhenAny(running.Exited, pod.StopRequested, pod.Released, running.Leaving);
+        if (next == running.Leaving)
+        {
+            await LeaveAsync(pod, await running.Leaving);
+            next = await Task.WhenAny(running.Exited, pod.StopRequested, pod.Released);
+        }
+
+        if (next == pod.Released)
+        {
+            running.Model?.Dispose();
+            running.Dispose();
+            return "released";
+        }
+
+        if (next == pod.StopRequested) await podHost.StopAsync(running);
         var exit = await running.Exited;
         if (running.Unsure) await MarkExitUnknownAsync(pod, exit);
         await podHost.ForgetAsync(running, records.Leaving);
         return why.Length > 0 ? why : exit;
+    }
+
+    /// <summary>
+    /// Gives a pod that its host wants to end no more requests. It exits when those that it has are finished, or when
+    /// the host's grace period is over.
+    /// </summary>
+    private async Task LeaveAsync(ManagedPod pod, string why)
+    {
+        WorkerLeaves(pod.Id, pod.EndpointId, why);
+        await records.PersistDrainAsync(pod);
+        if (pod.TryMove(r => r with { State = PodState.Stopping, Reason = why },
+            PodState.Starting, PodState.Ready, PodState.Draining)) await records.PersistAsync(pod);
     }
 
     /// <summary>
@@ -124,6 +149,9 @@ internal sealed partial class PodLifecycle(
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} started as {What}")]
     private partial void WorkerStarted(string worker, string endpoint, string what);
+
+    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} gets no more requests: {Why}")]
+    private partial void WorkerLeaves(string worker, string endpoint, string why);
 
     [LoggerMessage(LogLevel.Error, "Worker {Worker} of {Endpoint}: an operation failed with an internal error")]
     private partial void WorkerOperationFailed(string worker, string endpoint, Exception e);

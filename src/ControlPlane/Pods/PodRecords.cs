@@ -48,6 +48,19 @@ internal sealed class PodRecords(
     public async Task<IEnumerable<Pod>> ListAsync(string endpointId, CancellationToken ct) =>
         (await store.ListAsync(endpointId, ct)).Where(p => p.HostId == HostId);
 
+    /// <summary>Returns the records of an endpoint's pods, of all hosts.</summary>
+    public Task<IReadOnlyList<Pod>> ListAllAsync(string endpointId, CancellationToken ct) =>
+        store.ListAsync(endpointId, ct);
+
+    /// <summary>
+    /// Takes a running pod over from a lost host. Returns its record with this host; null: another host has it.
+    /// </summary>
+    public async Task<Pod?> TakeOverAsync(Pod record, CancellationToken ct)
+    {
+        var taken = record with { HostId = HostId };
+        return await store.TakeAsync(taken, record.HostId, ct) ? taken : null;
+    }
+
     /// <summary>Stores a pod's record, unless the pod has exited.</summary>
     public async Task PutAsync(ManagedPod pod)
     {
@@ -86,6 +99,10 @@ internal sealed class PodRecords(
     /// <summary>Adds a pod to dispatch; retries until Redis accepts it.</summary>
     public Task PersistUpAsync(ManagedPod pod, WorkerAddress address) =>
         PersistAsync(() => slots.UpAsync(pod.EndpointId, address, CancellationToken.None));
+
+    /// <summary>Gives a pod no more requests; those that it has may finish. Retries until Redis accepts it.</summary>
+    public Task PersistDrainAsync(ManagedPod pod) =>
+        PersistAsync(() => slots.DrainAsync(pod.EndpointId, pod.Id, CancellationToken.None));
 
     /// <summary>Removes a pod from dispatch; retries until Redis accepts it.</summary>
     public Task PersistDownAsync(ManagedPod pod) =>

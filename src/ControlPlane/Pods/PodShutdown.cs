@@ -14,6 +14,9 @@ internal sealed class PodShutdown(
     /// <summary>Whether the pods keep running without this process, which then does not record their end.</summary>
     public bool KeepsPods => podHost.KeepsPods;
 
+    /// <summary>Whether other gateways use the same host, and adopt the pods that keep running.</summary>
+    public bool IsShared => podHost.IsShared;
+
     /// <summary>
     /// One round of a host that shuts down: removes its pods from dispatch, so that they get no new requests and no
     /// longer count as capacity, and stops those without requests.

@@ -32,6 +32,15 @@ internal sealed partial class PodStateReconciliation(
     {
         var record = fleet.Pods.FirstOrDefault(p => p.Id == pod.Id);
         var inDispatch = snapshot.Workers.FirstOrDefault(w => w.PodId == pod.Id);
+        if (record is not null && record.HostId != records.HostId)
+        {
+            // This gateway appeared to be lost, and the leader took the pod over.
+            WorkerReleased(pod.Id, pod.EndpointId, record.HostId);
+            pods.Remove(pod);
+            pod.Release();
+            return false;
+        }
+
         // Redis lost the last write of the record.
         if (record is not null && !AreEqual(record, pod.Record)) await records.PutAsync(pod);
         switch (pod.Record.State)
@@ -93,6 +102,9 @@ internal sealed partial class PodStateReconciliation(
         if (pod.Record.State == PodState.Starting) await transitions.StopAsync(pod, "replaced by other workers");
         else await transitions.DrainAsync(pod, "replaced by other workers", ct);
     }
+
+    [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} is managed by host {Host} now")]
+    private partial void WorkerReleased(string worker, string endpoint, string host);
 
     [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} had no record in Redis; the record was restored")]
     private partial void WorkerRecordRestored(string worker, string endpoint);

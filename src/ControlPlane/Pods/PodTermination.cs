@@ -32,7 +32,9 @@ internal sealed partial class PodTermination(
     /// <param name="why">How it exited.</param>
     public async Task RecordAsync(ManagedPod pod, string why)
     {
-        var requested = pod.StopRequested.IsCompleted;
+        if (pod.Released.IsCompleted) return;
+        // A pod that its host ends, because its node is drained for example, has not failed.
+        var requested = pod.StopRequested.IsCompleted || pod.Running?.Leaving.IsCompleted == true;
         var last = pod.Record;
         try
         {

@@ -3,10 +3,10 @@ using Sluice.Hosting;
 
 namespace Sluice.ControlPlane.Pods;
 
-/// <summary>Asks the host for running pods that this process does not manage.</summary>
+/// <summary>Asks the host for running pods that no gateway manages.</summary>
 internal sealed partial class UnmanagedPodFinder(
     IPodHost podHost,
-    ManagedPods pods,
+    PodOwners owners,
     ILogger<UnmanagedPodFinder> logger)
 {
     private readonly ILogger<UnmanagedPodFinder> logger = logger;
@@ -20,7 +20,7 @@ internal sealed partial class UnmanagedPodFinder(
     {
         try
         {
-            return await podHost.AdoptAsync(pods.Contains, ct);
+            return await podHost.AdoptAsync(await owners.ReadAsync(ct), ct);
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
         {

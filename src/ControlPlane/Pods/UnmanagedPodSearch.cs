@@ -37,6 +37,9 @@ internal sealed class UnmanagedPodSearch(
         queue.RequestAll();
     }
 
+    /// <summary>Requests a search in the next round, because a gateway that shares this host is lost.</summary>
+    public void SearchSoon() => searchNow = true;
+
     /// <summary>
     /// Begins a search when it is due, and adopts the pods of a completed one. Only the reconciler's loop calls it.
     /// </summary>

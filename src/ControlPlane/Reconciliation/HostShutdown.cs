@@ -44,7 +44,8 @@ internal sealed partial class HostShutdown(
         await ended;
         // If the pods keep running, the host's lease is left to expire: another leader removes the pods only if no
         // process of this host adopts them within the lease.
-        if (reachable && !pods.KeepsPods) await TryStoreAsync(lease.ReleaseAsync);
+        // Gateways that share the host adopt them as soon as the lease ends.
+        if (reachable && (!pods.KeepsPods || pods.IsShared)) await TryStoreAsync(lease.ReleaseAsync);
     }
 
     /// <summary>

@@ -13,7 +13,9 @@ namespace Sluice.ControlPlane.Reconciliation;
 /// </summary>
 internal sealed partial class LostPodRemoval
 {
+    private readonly IPodHost podHost;
     private readonly PodRecords records;
+    private readonly UnmanagedPodSearch search;
     private readonly GpuInventory inventory;
     private readonly TimeProvider time;
     private readonly ILogger<LostPodRemoval> logger;
@@ -25,11 +27,14 @@ internal sealed partial class LostPodRemoval
     public LostPodRemoval(
         IPodHost podHost,
         PodRecords records,
+        UnmanagedPodSearch search,
         GpuInventory inventory,
         TimeProvider time,
         ILogger<LostPodRemoval> logger)
     {
+        this.podHost = podHost;
         this.records = records;
+        this.search = search;
         this.inventory = inventory;
         this.time = time;
         this.logger = logger;
@@ -54,7 +59,9 @@ internal sealed partial class LostPodRemoval
         deadBefore[id] = (epoch, dead);
         var draining = observed.Dispatch.Workers.Where(w => w.Draining).Select(w => w.PodId).ToHashSet();
         var startTimeout = observed.Deployment?.Template.StartTimeout ?? TimeSpan.Zero;
-        var lost = new LostPodPolicy(living, before, draining, here, startTimeout);
+        var lost = new LostPodPolicy(living, before, draining, here, startTimeout, podHost.IsShared);
+        if (podHost.IsShared && others.Keys.Any(p => !living.Contains(p.HostId) && p.State != PodState.Failed))
+            search.SearchSoon();
         var gone = others.Where(p => lost.IsLost(p.Key, p.Value, now)).Select(p => p.Key.Id).ToHashSet();
         foreach (var pod in fleet.Pods.Where(p => gone.Contains(p.Id)))
         {
@@ -67,7 +74,8 @@ internal sealed partial class LostPodRemoval
         bool? IsRunning(Pod pod)
         {
             if (ProcessIdentity.IsRunning(pod.Mark) is { } runs) return runs;
-            var asksHost = !living.Contains(pod.HostId) && pod.Devices.Any(here.Contains);
+            var asksHost = !living.Contains(pod.HostId)
+                && (podHost.IsShared || pod.Devices.Any(here.Contains));
             return asksHost ? prober.IsRunning(pod.Id, now, ct) : null;
         }
     }

@@ -15,12 +15,16 @@ namespace Sluice.Domain.Fleet;
 /// known.
 /// </param>
 /// <param name="StartTimeout">Longest duration of a start.</param>
+/// <param name="IsShared">
+/// Whether this gateway's host is shared with the others, so that it adopts the running pods of lost gateways.
+/// </param>
 public readonly record struct LostPodPolicy(
     IReadOnlySet<string> Living,
     IReadOnlySet<string> DeadBefore,
     IReadOnlySet<string> Unreachable,
     IReadOnlySet<string> Here,
-    TimeSpan StartTimeout)
+    TimeSpan StartTimeout,
+    bool IsShared = false)
 {
     /// <summary>Whether a pod is lost.</summary>
     /// <param name="pod">A pod of another host.</param>
@@ -30,6 +34,7 @@ public readonly record struct LostPodPolicy(
     {
         if (Living.Contains(pod.HostId))
             return pod.State != PodState.Failed && lives == false && DeadBefore.Contains(pod.Id);
+        if (IsShared && lives != false && pod.State != PodState.Failed) return false;
         if (lives is null && pod.State != PodState.Failed && pod.Devices.Any(Here.Contains)) return false;
         if (lives != true) return true;
         // A running process uses its GPUs, whatever its state: they must not be assigned to another pod.

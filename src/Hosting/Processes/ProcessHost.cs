@@ -132,7 +132,7 @@ public sealed partial class ProcessHost : IPodHost
     }
 
     /// <summary>Returns no pods: processes always end with their gateway.</summary>
-    public Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct) =>
+    public Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<FoundPod, bool> isManaged, CancellationToken ct) =>
         Task.FromResult<IReadOnlyList<RunningPod>>([]);
 
     /// <summary>Stops the standby workers. The kernel stops the pods when this process exits.</summary>

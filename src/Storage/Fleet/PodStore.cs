@@ -6,7 +6,8 @@ using StackExchange.Redis;
 namespace Sluice.Storage.Fleet;
 
 /// <summary>
-/// Stores the state of pods in Redis, for every gateway. Only a pod's own host writes its record; the leader's drain
+/// Stores the state of pods in Redis, for every gateway. Only a pod's own host writes its record (on a
+/// shared host, the leader takes it over from a lost one); the leader's drain
 /// orders are stored separately. Orders carry the leader's epoch, and are rejected when a later leader has read the
 /// endpoint.
 /// </summary>
@@ -17,6 +18,7 @@ public sealed class PodStore(RedisStore redis)
     private static readonly Script Start = Script.Load("pod-start");
     private static readonly Script Adopt = Script.Load("pod-adopt");
     private static readonly Script Put = Script.Load("pod-put");
+    private static readonly Script Take = Script.Load("pod-take");
     private static readonly Script Order = Script.Load("pod-orders");
     private static readonly Script Output = Script.Load("pod-output");
 
@@ -51,9 +53,20 @@ public sealed class PodStore(RedisStore redis)
         return (bool)added;
     }
 
-    /// <summary>Stores a pod's current record. Returns false if the pod has no record in Redis.</summary>
+    /// <summary>
+    /// Stores a pod's current record. Returns false if the pod has no record in Redis, or belongs to another host.
+    /// </summary>
     public async Task<bool> PutAsync(Pod pod, CancellationToken ct) =>
-        (bool)await Put.RunAsync(redis.Database, [Key(pod.EndpointId)], [pod.Id, Write(pod)]).WaitAsync(ct);
+        (bool)await Put.RunAsync(redis.Database, [Key(pod.EndpointId)], [pod.Id, Write(pod), pod.HostId]).WaitAsync(ct);
+
+    /// <summary>
+    /// Makes a host the owner of a running pod whose host is lost. Returns false if the pod has another owner.
+    /// </summary>
+    /// <param name="pod">The record, with the new host.</param>
+    /// <param name="lostHost">The host that owns it now.</param>
+    /// <param name="ct">Cancels the call.</param>
+    public async Task<bool> TakeAsync(Pod pod, string lostHost, CancellationToken ct) =>
+        (bool)await Take.RunAsync(redis.Database, [Key(pod.EndpointId)], [pod.Id, Write(pod), lostHost]).WaitAsync(ct);
 
     /// <summary>Stores the last output lines of a pod. The call has no effect if the pod has no record.</summary>
     public Task PutOutputAsync(string endpointId, string podId, IReadOnlyList<string> lines, CancellationToken ct) =>

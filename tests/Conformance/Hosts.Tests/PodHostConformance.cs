@@ -19,6 +19,9 @@ public abstract class PodHostConformance
     /// </summary>
     protected abstract string Server { get; }
 
+    /// <summary>How the exit of a killed pod begins.</summary>
+    protected virtual string KilledBy => "ended by SIGKILL";
+
     /// <summary>Variables that a pod may have in addition to its own.</summary>
     protected abstract IReadOnlySet<string> OtherVariables { get; }
 
@@ -70,7 +73,7 @@ public abstract class PodHostConformance
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
         await SaidAsync(pod, 1);
         await Host.KillAsync(pod);
-        Assert.StartsWith("ended by SIGKILL", await pod.Exited, StringComparison.Ordinal);
+        Assert.StartsWith(KilledBy, await pod.Exited, StringComparison.Ordinal);
         await ForgetAsync(pod);
     }
 
@@ -214,7 +217,7 @@ public abstract class PodHostConformance
     public async Task A_managed_pod_is_not_returned_for_adoption()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
-        Assert.Empty(await Host.AdoptAsync(id => id == pod.Order.PodId, CancellationToken.None));
+        Assert.Empty(await Host.AdoptAsync(found => found.PodId == pod.Order.PodId, CancellationToken.None));
         Assert.False(pod.Exited.IsCompleted);
         await Host.KillAsync(pod);
         await pod.Exited;

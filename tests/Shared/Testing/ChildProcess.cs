@@ -114,6 +114,8 @@ public sealed partial class ChildProcess : IAsyncDisposable
     public const int Sigint = 2;
     public const int Sigkill = 9;
     public const int Sigterm = 15;
+    public const int Sigcont = 18;
+    public const int Sigstop = 19;
 
     /// <summary>Sends a signal to any process by its id.</summary>
     public static void Signal(int pid, int signal) => _ = Kill(pid, signal);

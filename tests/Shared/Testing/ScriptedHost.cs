@@ -23,6 +23,16 @@ public sealed class ScriptedHost : IPodHost
 
     public bool KeepsPods => false;
 
+    public bool IsShared { get; init; }
+
+    /// <summary>The pods that the host says are running.</summary>
+    public HashSet<string> Running { get; } = [];
+
+    public Task<bool> IsRunningAsync(string podId, CancellationToken ct) => Task.FromResult(Running.Contains(podId));
+
+    /// <summary>Who manages the pods, as the last search received it.</summary>
+    public Func<FoundPod, bool>? IsManaged { get; private set; }
+
     public IGpuSource? Gpus { get; init; }
 
     public Task<RunningPod> StartAsync(PodSpec order, Action<StartProgress> progress, CancellationToken ct) =>
@@ -36,7 +46,11 @@ public sealed class ScriptedHost : IPodHost
 
     public Task ForgetAsync(RunningPod pod, CancellationToken ct = default) => Forget();
 
-    public Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<string, bool> known, CancellationToken ct) => Adopt();
+    public Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<FoundPod, bool> isManaged, CancellationToken ct)
+    {
+        IsManaged = isManaged;
+        return Adopt();
+    }
 
     public void Dispose()
     {
@@ -59,6 +73,7 @@ public sealed class ScriptedPod(PodSpec order, Uri? address = null) : RunningPod
         order.PodId, address ?? new Uri("http://127.0.0.1:9"), order.Deployment.Template.Protocol, "token", 1),
     TimeProvider.System.GetTimestamp(), TimeProvider.System.GetTimestamp())
 {
+    private readonly TaskCompletionSource<string> leaving = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<string> exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public Func<string> Named { get; set; } = () => "scripted";
@@ -67,9 +82,14 @@ public sealed class ScriptedPod(PodSpec order, Uri? address = null) : RunningPod
 
     public override Task<string> Exited => exited.Task;
 
+    public override Task<string> Leaving => leaving.Task;
+
     public override bool Unsure => Lost;
 
     public bool Lost { get; set; }
+
+    /// <summary>Its host wants to end it.</summary>
+    public void Leave(string why) => leaving.TrySetResult(why);
 
     public void End(string how) => exited.TrySetResult(how);
 

@@ -92,4 +92,35 @@ public sealed class LostPodPolicyTest
         StartedAt = Now.AddSeconds(-age),
         Devices = gpu ? ["GPU-1"] : [],
     };
+
+    /// <summary>State, whether the pod runs, whether it is lost, on a host that the gateways share.</summary>
+    public static TheoryData<PodState, bool?, bool> SharedCases => new()
+    {
+        // The leader takes over what runs, and what may run.
+        { PodState.Ready, true, false },
+        { PodState.Starting, true, false },
+        { PodState.Draining, true, false },
+        { PodState.Stopping, null, false },
+        { PodState.Ready, false, true },
+        { PodState.Failed, null, true },
+    };
+
+    [Theory]
+    [MemberData(nameof(SharedCases))]
+    public void On_a_shared_host_only_pods_that_do_not_run_are_lost(PodState state, bool? lives, bool isLost)
+    {
+        var pod = new Pod
+        {
+            Id = "p",
+            EndpointId = "e",
+            Template = "t",
+            HostId = "silent",
+            State = state,
+            Fingerprint = "f",
+            StartedAt = Now - TimeSpan.FromHours(1),
+        };
+        var none = new HashSet<string>();
+        var policy = new LostPodPolicy(none, none, none, none, TimeSpan.FromMinutes(1), IsShared: true);
+        Assert.Equal(isLost, policy.IsLost(pod, lives, Now));
+    }
 }

@@ -1,5 +1,6 @@
 using Sluice.Hosting;
 using Sluice.Hosting.Docker;
+using Sluice.Hosting.Kubernetes;
 using Sluice.Hosting.Processes;
 using Sluice.Hosting.UserPods;
 
@@ -17,7 +18,8 @@ public sealed record HostSettings(
     private const string Setting = "SLUICE_POD_HOST";
 
     /// <summary>The hosts of this build.</summary>
-    private static readonly HostRegistry Hosts = new HostRegistry().AddProcessHost().AddDockerHost();
+    private static readonly HostRegistry Hosts = new HostRegistry().AddProcessHost().AddDockerHost()
+        .AddKubernetesHost();
 
     /// <summary>Reads the settings from environment variables.</summary>
     /// <param name="env">Returns the value of a variable, or null if it is not set.</param>

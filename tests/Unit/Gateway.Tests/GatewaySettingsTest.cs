@@ -34,7 +34,7 @@ public sealed class GatewaySettingsTest
     }
 
     [Theory]
-    [InlineData("SLUICE_POD_HOST", "podman", "process or docker")]
+    [InlineData("SLUICE_POD_HOST", "podman", "process, docker or kubernetes")]
     [InlineData("SLUICE_DOCKER_HOST", "docker.sock", "unix:///var/run/docker.sock")]
     [InlineData("DOCKER_HOST", "ssh://elsewhere", "unix:///var/run/docker.sock")]
     [InlineData("SLUICE_DOCKER_PUBLISH", "yes", "0 or 1")]

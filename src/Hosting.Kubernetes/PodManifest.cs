@@ -1,0 +1,269 @@
+using System.Globalization;
+using k8s.Models;
+using Sluice.Domain.Declarations;
+
+namespace Sluice.Hosting.Kubernetes;
+
+/// <summary>
+/// Builds the objects of a worker: a bare Pod that is never restarted, and a Secret with its environment. Pure. The Pod
+/// meets the Pod Security Standard "restricted" (kubernetes.io/docs/concepts/security/pod-security-standards) unless
+/// the template asks for the root user.
+/// </summary>
+internal static class PodManifest
+{
+    /// <summary>How long a pod stays on a node that does not answer.</summary>
+    private const long LostNodeSeconds = 30;
+
+    /// <summary>Longest time that requests get to finish on a node that is drained.</summary>
+    private static readonly TimeSpan MaxDrain = TimeSpan.FromHours(1);
+
+    /// <summary>Returns the image of an order: the template's, or else the built-in worker's.</summary>
+    public static string Image(PodSpec order, KubernetesSettings settings)
+    {
+        if (order.Deployment.Template.Image is { Length: > 0 } image) return image;
+        return order.Devices is { Count: > 0 } ? settings.WorkerGpuImage : settings.WorkerImage;
+    }
+
+    /// <summary>Builds the Pod.</summary>
+    /// <param name="order">The order of the pod.</param>
+    /// <param name="settings">The settings of the host.</param>
+    /// <param name="hostId">The id of the gateway.</param>
+    /// <param name="owner">The ConfigMap that owns the pod.</param>
+    /// <param name="model">The delivered model; null: the pod has the model repository.</param>
+    /// <exception cref="InvalidOperationException">
+    /// The template requires something that Kubernetes or these settings do not allow.
+    /// </exception>
+    public static V1Pod Build(
+        PodSpec order, KubernetesSettings settings, string hostId, V1OwnerReference owner, ModelVolume? model = null)
+    {
+        var (template, needs) = (order.Deployment.Template, order.Deployment.Template.Container);
+        if (order.ShareMiB is not null || template.Gpu?.Share is not null)
+            throw new InvalidOperationException($"gpu.share of template {template.Name} is set; expected a whole GPU "
+                + "or a MIG slice, because Kubernetes gives no part of a GPU's memory to a pod");
+        var (volumes, mounts) = PodVolumes.Build(order, settings, model);
+        var port = needs.Port.ToString(CultureInfo.InvariantCulture);
+        return new V1Pod
+        {
+            ApiVersion = "v1",
+            Kind = "Pod",
+            Metadata = Metadata(order, settings, hostId, owner),
+            Spec = new V1PodSpec
+            {
+                RestartPolicy = "Never",
+                AutomountServiceAccountToken = false,
+                EnableServiceLinks = false,
+                // The pause container is process 1, so the worker is not: most programs ignore SIGTERM there, and
+                // nothing reaps their orphans.
+                ShareProcessNamespace = true,
+                TerminationGracePeriodSeconds = Seconds(DrainBudget(order.Deployment)),
+                ImagePullSecrets = settings.PullSecrets.Count == 0 ? null
+                    : settings.PullSecrets.Select(s => new V1LocalObjectReference { Name = s }).ToList(),
+                SecurityContext = PodSecurity(template),
+                Affinity = order.Node is { } node && order.Devices is { Count: > 0 } ? OnNode(node) : null,
+                Tolerations = Tolerations(order),
+                Volumes = volumes,
+                Containers =
+                [
+                    new V1Container
+                    {
+                        Name = PodNames.Container,
+                        Image = Image(order, settings),
+                        ImagePullPolicy = PullPolicyOf(needs.Pull),
+                        // A command replaces the image's entrypoint and its arguments; args alone replace only the
+                        // arguments.
+                        Command = template.Command.Count > 0 ? Filled(template.Command, port) : null,
+                        Args = template.Args.Count > 0 ? Filled(template.Args, port) : null,
+                        Ports = [new V1ContainerPort { ContainerPort = needs.Port }],
+                        EnvFrom =
+                        [
+                            new V1EnvFromSource
+                            {
+                                SecretRef = new V1SecretEnvSource { Name = PodNames.Of(order.PodId) },
+                            },
+                        ],
+                        Env = [Field("SLUICE_BIND", "status.podIP")],
+                        Resources = Resources(order),
+                        SecurityContext = new V1SecurityContext
+                        {
+                            AllowPrivilegeEscalation = false,
+                            ReadOnlyRootFilesystem = needs.ReadOnly,
+                            Capabilities = new V1Capabilities { Drop = ["ALL"] },
+                        },
+                        VolumeMounts = mounts,
+                    },
+                ],
+            },
+        };
+    }
+
+    /// <summary>Builds the Secret with the pod's environment, which the pod waits for and owns.</summary>
+    /// <param name="order">The order of the pod.</param>
+    /// <param name="settings">The settings of the host.</param>
+    /// <param name="token">The token that the pod requires in every request.</param>
+    /// <param name="podUid">The UID of the Pod.</param>
+    /// <param name="model">The delivered model; null: the pod has the model repository.</param>
+    public static V1Secret BuildSecret(
+        PodSpec order, KubernetesSettings settings, string token, string podUid, ModelVolume? model = null)
+    {
+        var name = PodNames.Of(order.PodId);
+        return new V1Secret
+        {
+            ApiVersion = "v1",
+            Kind = "Secret",
+            Type = "Opaque",
+            Immutable = true,
+            Metadata = new V1ObjectMeta
+            {
+                Name = name,
+                Labels = new Dictionary<string, string> { [PodNames.OwnerLabel] = settings.Owner },
+                OwnerReferences = [new V1OwnerReference { ApiVersion = "v1", Kind = "Pod", Name = name, Uid = podUid }],
+            },
+            StringData = Environment(order, settings, token, model),
+        };
+    }
+
+    private static Dictionary<string, string> Environment(
+        PodSpec order, KubernetesSettings settings, string token, ModelVolume? model)
+    {
+        var template = order.Deployment.Template;
+        var hasCache = PodVolumes.HasCache(template, settings);
+        var env = new Dictionary<string, string>
+        {
+            // The user has no home directory, and the root file system is read-only.
+            ["HOME"] = "/tmp",
+            // Without a cache that outlives the pod, optimized copies are of no use.
+            ["SLUICE_MODEL_CACHE"] = hasCache ? PodVolumes.CacheInside + "/models" : "",
+        };
+        if (template.IsBuiltIn)
+            foreach (var (name, value) in settings.WorkerVariables) env[name] = value;
+        if (hasCache) env["SLUICE_TENSORRT_CACHE"] = PodVolumes.CacheInside + "/tensorrt";
+        var common = PodEnvironment.Build(order with { Devices = order.Devices ?? [] },
+            model?.Repository ?? PodVolumes.ModelsInside, template.Container.Port, token, model?.Path);
+        foreach (var (name, value) in common) env[name] = value;
+        if (order.Devices is { Count: > 0 })
+        {
+            // The device plugin chooses the devices, and sets these variables itself.
+            env.Remove("CUDA_VISIBLE_DEVICES");
+            env.Remove("NVIDIA_VISIBLE_DEVICES");
+        }
+
+        return env;
+    }
+
+    private static V1ObjectMeta Metadata(
+        PodSpec order, KubernetesSettings settings, string hostId, V1OwnerReference owner) => new()
+    {
+        Name = PodNames.Of(order.PodId),
+        Labels = new Dictionary<string, string>
+        {
+            ["app.kubernetes.io/name"] = "sluice-worker",
+            ["app.kubernetes.io/managed-by"] = "sluice",
+            [PodNames.OwnerLabel] = settings.Owner,
+            [PodNames.HostLabel] = hostId,
+            [PodNames.EndpointLabel] = PodNames.Label(order.Deployment.Endpoint),
+        },
+        Annotations = PodAnnotations.Write(order),
+        OwnerReferences = [owner],
+    };
+
+    private static V1PodSecurityContext PodSecurity(Template template)
+    {
+        var context = new V1PodSecurityContext { SeccompProfile = new V1SeccompProfile { Type = "RuntimeDefault" } };
+        var parts = template.Container.User.Split(':');
+        if (!long.TryParse(parts[0], CultureInfo.InvariantCulture, out var user)) throw NotNumeric();
+        context.RunAsUser = user;
+        if (user > 0) context.RunAsNonRoot = true;
+        if (parts.Length < 2) return context;
+        if (!long.TryParse(parts[1], CultureInfo.InvariantCulture, out var group)) throw NotNumeric();
+        // The folders of claims belong to this group, so that an unprivileged user can write there.
+        (context.RunAsGroup, context.FsGroup, context.FsGroupChangePolicy) = (group, group, "OnRootMismatch");
+        return context;
+
+        InvalidOperationException NotNumeric() => new(
+            $"container.user of template {template.Name} is '{template.Container.User}'; expected numbers, like "
+            + $"{ContainerRequirements.UnprivilegedUser}, because Kubernetes does not read the names of an image");
+    }
+
+    private static V1ResourceRequirements? Resources(PodSpec order)
+    {
+        var needs = order.Deployment.Template.Container;
+        var limits = new Dictionary<string, ResourceQuantity>();
+        if (needs.Memory > 0) limits["memory"] = Quantity($"{needs.Memory}");
+        if (needs.Cpus > 0) limits["cpu"] = Quantity($"{Math.Round(needs.Cpus * 1000)}m");
+        foreach (var (resource, count) in NodeDevice.Count(order.Devices ?? []))
+            limits[resource] = Quantity($"{count}");
+        return limits.Count == 0 ? null : new V1ResourceRequirements { Limits = limits, Requests = limits };
+    }
+
+    private static ResourceQuantity Quantity(FormattableString amount) => new(FormattableString.Invariant(amount));
+
+    private static V1Affinity OnNode(string node) => new()
+    {
+        NodeAffinity = new V1NodeAffinity
+        {
+            RequiredDuringSchedulingIgnoredDuringExecution = new V1NodeSelector
+            {
+                NodeSelectorTerms =
+                [
+                    new V1NodeSelectorTerm
+                    {
+                        MatchFields =
+                        [
+                            new V1NodeSelectorRequirement
+                            {
+                                Key = "metadata.name", OperatorProperty = "In", Values = [node],
+                            },
+                        ],
+                    },
+                ],
+            },
+        },
+    };
+
+    private static List<V1Toleration> Tolerations(PodSpec order)
+    {
+        var tolerations = new List<V1Toleration> { Lost("not-ready"), Lost("unreachable") };
+        if (order.Devices is { Count: > 0 })
+            tolerations.Add(new V1Toleration
+            {
+                Key = NodeGpus.WholeGpu, OperatorProperty = "Exists", Effect = "NoSchedule",
+            });
+        return tolerations;
+
+        static V1Toleration Lost(string what) => new()
+        {
+            Key = $"node.kubernetes.io/{what}",
+            OperatorProperty = "Exists",
+            Effect = "NoExecute",
+            TolerationSeconds = LostNodeSeconds,
+        };
+    }
+
+    /// <summary>
+    /// How long a pod may still run after Kubernetes wants to end it: the longest request, and the time to exit.
+    /// </summary>
+    private static TimeSpan DrainBudget(Deployment deployment)
+    {
+        var budget = deployment.Endpoint.Forwarding.ExecutionTimeout + deployment.Template.StopGrace;
+        return budget < MaxDrain ? budget : MaxDrain;
+    }
+
+    /// <summary>Returns a duration in whole seconds, at least one: 0 would delete a pod without its node.</summary>
+    internal static long Seconds(TimeSpan duration) => Math.Max(1, (long)Math.Ceiling(duration.TotalSeconds));
+
+    private static string PullPolicyOf(PullPolicy policy) => policy switch
+    {
+        PullPolicy.Always => "Always",
+        PullPolicy.Never => "Never",
+        _ => "IfNotPresent",
+    };
+
+    private static V1EnvVar Field(string name, string path) => new()
+    {
+        Name = name,
+        ValueFrom = new V1EnvVarSource { FieldRef = new V1ObjectFieldSelector { FieldPath = path } },
+    };
+
+    private static List<string> Filled(IEnumerable<string> words, string port) =>
+        [.. words.Select(w => w.Replace("{port}", port, StringComparison.Ordinal))];
+}

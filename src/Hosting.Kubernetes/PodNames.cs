@@ -1,0 +1,26 @@
+using Sluice.Domain.Declarations;
+
+namespace Sluice.Hosting.Kubernetes;
+
+/// <summary>Names that the host gives to objects of Kubernetes.</summary>
+internal static class PodNames
+{
+    /// <summary>Name of the worker's container.</summary>
+    public const string Container = "worker";
+
+    /// <summary>The ConfigMap that owns the pod, which identifies the installation.</summary>
+    public const string OwnerLabel = "sluice/owner";
+
+    /// <summary>The gateway that ordered the pod.</summary>
+    public const string HostLabel = "sluice/host";
+
+    public const string EndpointLabel = "sluice/endpoint";
+
+    /// <summary>
+    /// Returns the name of a pod and of its Secret. It is fixed, so a repeated order finds the pod of the first one.
+    /// </summary>
+    public static string Of(string podId) => $"sluice-{podId}";
+
+    /// <summary>Returns an endpoint's id as a label, which must end with a letter or a digit.</summary>
+    public static string Label(Endpoint endpoint) => endpoint.Id.TrimEnd('-');
+}

@@ -13,11 +13,13 @@ COPY . .
 ENV CI=true
 RUN dotnet publish src/Gateway/Gateway.csproj -c Release -r linux-x64 --no-self-contained -o /gateway \
  && dotnet publish src/Worker/Worker.csproj -c Release -r linux-x64 --no-self-contained -o /worker \
+ && dotnet publish src/Cli/Cli.csproj -c Release -r linux-x64 --no-self-contained -o /cli \
  && cp -r models /models && eng/fetch-models /models
 
 FROM scratch AS prebuilt
 COPY .build/run/gateway /gateway
 COPY .build/run/worker /worker
+COPY .build/run/cli /cli
 COPY models /models
 
 FROM ${APP} AS app
@@ -25,6 +27,7 @@ FROM ${APP} AS app
 FROM ${BASE}
 COPY --from=app /gateway /gateway
 COPY --from=app /worker /worker
+COPY --from=app /cli /cli
 COPY deploy/endpoints.yaml /etc/sluice/endpoints.yaml
 COPY --from=app /models /models
 # A volume that is mounted here takes the owner of this folder.

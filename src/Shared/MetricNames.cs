@@ -26,6 +26,9 @@ public static class MetricNames
     public const string QueueDepth = "sluice.queue.depth";
     public const string EndpointBlocked = "sluice.endpoint.blocked";
     public const string ApiKeys = "sluice.api_keys";
+    public const string Budgets = "sluice.budgets";
+    public const string BudgetUsed = "sluice.budget.used";
+    public const string BudgetLimit = "sluice.budget.limit";
     public const string UserPods = "sluice.pods";
     public const string UserPodConnections = "sluice.pod_connections";
     public const string Workers = "sluice.workers";
@@ -37,6 +40,8 @@ public static class MetricNames
     public const string ScalingWorkers = "sluice.scaling.workers";
     public const string ScalingDecisions = "sluice.scaling.decisions";
     public const string RedisCommands = "sluice.redis.commands";
+    public const string RedisMemoryUsed = "sluice.redis.memory.used";
+    public const string RedisMemoryLimit = "sluice.redis.memory.limit";
     public const string RedisRoundTrips = "sluice.redis.round_trips";
 
     /// <summary>The families about the scrape of a worker, which the gateway writes as text.</summary>

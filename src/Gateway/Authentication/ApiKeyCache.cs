@@ -29,7 +29,12 @@ public sealed class ApiKeyCache(
     private static readonly Caller EnvironmentAdmin =
         new("env", "SLUICE_ADMIN_KEY", new KeyScope { Admin = true }, KeyLimits.None);
 
+    /// <summary>A key that expires within this time is <c>expiring</c> in <see cref="CountByScope"/>.</summary>
+    public static readonly TimeSpan ExpiringWithin = TimeSpan.FromDays(14);
+
     private static readonly string[] Scopes = ["admin", "read", "invoke", "metrics"];
+
+    private static readonly string[] States = ["valid", "expiring", "expired"];
 
     private static readonly byte[] Dummy = SHA256.HashData([0]);
 
@@ -113,19 +118,33 @@ public sealed class ApiKeyCache(
     public ApiKey? FindRecord(string id) => keys.TryGetValue(id, out var key) ? key.Record : null;
 
     /// <summary>
-    /// Counts the valid keys by their widest scope: <c>admin</c>, <c>read</c>, <c>invoke</c> (endpoints or pods), or
-    /// <c>metrics</c>.
+    /// Counts the keys by their widest scope: <c>admin</c>, <c>read</c>, <c>invoke</c> (endpoints or pods), or
+    /// <c>metrics</c>; and by their state: <c>valid</c>, <c>expiring</c> (valid, but not for
+    /// <see cref="ExpiringWithin"/>) or <c>expired</c>.
     /// </summary>
-    public IReadOnlyList<(string Scope, long Count)> CountByScope(DateTimeOffset now)
+    public IReadOnlyList<(string Scope, string State, long Count)> CountByScope(DateTimeOffset now)
     {
-        var counts = keys.Values.Where(k => !(k.Record.ExpiresAt <= now)).CountBy(k => k.Record.Scope switch
+        var counts = keys.Values.CountBy(k => (ScopeOf(k.Record.Scope), StateOf(k.Record, now))).ToDictionary();
+        return
+        [
+            .. from scope in Scopes from state in States
+               select (scope, state, (long)counts.GetValueOrDefault((scope, state))),
+        ];
+
+        static string ScopeOf(KeyScope scope) => scope switch
         {
             { Admin: true } => "admin",
             { Read: true } => "read",
             { Invoke.Count: 0, Pods.Count: 0, Metrics: true } => "metrics",
             _ => "invoke",
-        }).ToDictionary();
-        return [.. Scopes.Select(s => (s, (long)counts.GetValueOrDefault(s)))];
+        };
+
+        static string StateOf(ApiKey key, DateTimeOffset now) => key.ExpiresAt switch
+        {
+            { } end when end <= now => "expired",
+            { } end when end <= now + ExpiringWithin => "expiring",
+            _ => "valid",
+        };
     }
 
     /// <summary>

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using Sluice.Domain.UserPods;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Observability;
+using Sluice.Gateway.Usage;
 using Sluice.Shared;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Fleet;
@@ -12,9 +13,9 @@ using Sluice.Storage.UserPods;
 namespace Sluice.Gateway.Management;
 
 /// <summary>
-/// Reports the gauges that are common to all gateways: queues, blocked endpoints, dead letters and keys. The values are
-/// read from Redis at each scrape, for declared endpoints only. Only the leader reports them, so that a sum over all
-/// gateways counts each item once.
+/// Reports the gauges that are common to all gateways: queues, blocked endpoints, dead letters, keys, budgets and the
+/// memory of Redis. The values of endpoints are read from Redis at each scrape, for declared endpoints only. Only the
+/// leader reports them, so that a sum over all gateways counts each item once.
 /// </summary>
 public sealed class FleetGauges
 {
@@ -29,6 +30,8 @@ public sealed class FleetGauges
     private readonly LeaderElection leadership;
     private readonly ApiKeyCache keys;
     private readonly UserPodCatalog pods;
+    private readonly BudgetWatch budgets;
+    private readonly RedisMemoryPressure memory;
     private readonly TimeProvider time;
     private volatile IReadOnlyList<EndpointValues> values = [];
 
@@ -39,6 +42,8 @@ public sealed class FleetGauges
     /// <param name="leadership">Decides whether this gateway reports the gauges.</param>
     /// <param name="keys">The API keys.</param>
     /// <param name="pods">The pods of users.</param>
+    /// <param name="budgets">The budgets.</param>
+    /// <param name="memory">The memory of Redis.</param>
     /// <param name="time">The clock for key expiry and timeouts.</param>
     public FleetGauges(
         RedisStore redis,
@@ -47,6 +52,8 @@ public sealed class FleetGauges
         LeaderElection leadership,
         ApiKeyCache keys,
         UserPodCatalog pods,
+        BudgetWatch budgets,
+        RedisMemoryPressure memory,
         TimeProvider time)
     {
         this.redis = redis;
@@ -55,6 +62,8 @@ public sealed class FleetGauges
         this.leadership = leadership;
         this.keys = keys;
         this.pods = pods;
+        this.budgets = budgets;
+        this.memory = memory;
         this.time = time;
         Meter.CreateObservableGauge(MetricNames.QueueDepth, () => Measure(s => s.Queued), "{request}",
             "Requests and jobs of an endpoint that wait for a slot (reported by the leader).");
@@ -64,9 +73,19 @@ public sealed class FleetGauges
         Meter.CreateObservableGauge(MetricNames.JobDeadLetters, () => Measure(s => s.Dead), "{job}",
             "Jobs of an endpoint that are dead letters (reported by the leader).");
         Meter.CreateObservableGauge(MetricNames.ApiKeys, MeasureKeys, "{key}",
-            "Valid API keys, by scope (reported by the leader).");
+            "API keys, by scope and state (reported by the leader).");
         Meter.CreateObservableGauge(MetricNames.UserPods, MeasurePods, "{pod}",
             "Pods of users, by status (reported by the leader).");
+        Meter.CreateObservableGauge(MetricNames.Budgets, MeasureBudgets, "{budget}",
+            "Budgets, by scope and state (reported by the leader).");
+        Meter.CreateObservableGauge(MetricNames.BudgetUsed, () => MeasureUse(u => u.State.Used), "{amount}",
+            "What is used and reserved of a budget in its window, in its unit (reported by the leader).");
+        Meter.CreateObservableGauge(MetricNames.BudgetLimit, () => MeasureUse(u => u.Budget.Limit), "{amount}",
+            "The limit of a budget, in its unit (reported by the leader).");
+        Meter.CreateObservableGauge(MetricNames.RedisMemoryUsed, () => MeasureMemory(m => m.Used), "By",
+            "Memory that Redis uses (reported by the leader).");
+        Meter.CreateObservableGauge(MetricNames.RedisMemoryLimit, () => MeasureMemory(m => m.Limit), "By",
+            "The maxmemory of Redis; 0: it has none (reported by the leader).");
     }
 
     /// <summary>Reads the values from Redis. Redis errors do not throw; the gauges are then omitted.</summary>
@@ -112,7 +131,21 @@ public sealed class FleetGauges
     private IEnumerable<Measurement<long>> MeasureKeys() => !leadership.IsLeader
         ? []
         : keys.CountByScope(time.GetUtcNow())
-            .Select(c => new Measurement<long>(c.Count, KeyValuePair.Create("scope", (object?)c.Scope)));
+            .Select(c => new Measurement<long>(c.Count, KeyValuePair.Create("scope", (object?)c.Scope),
+                KeyValuePair.Create("state", (object?)c.State)));
+
+    private IEnumerable<Measurement<long>> MeasureBudgets() => !leadership.IsLeader
+        ? []
+        : BudgetUse.Count(budgets.Latest)
+            .Select(c => new Measurement<long>(c.Count, KeyValuePair.Create("scope", (object?)c.Scope),
+                KeyValuePair.Create("state", (object?)c.State)));
+
+    private IEnumerable<Measurement<double>> MeasureUse(Func<BudgetUse, double> value) => !leadership.IsLeader
+        ? []
+        : BudgetUse.FindLargest(budgets.Latest).Select(u => new Measurement<double>(value(u), u.Labels()));
+
+    private IEnumerable<Measurement<long>> MeasureMemory(Func<RedisMemory, long> value) =>
+        leadership.IsLeader && memory.Memory is { } known ? [new Measurement<long>(value(known))] : [];
 
     private sealed record EndpointValues(string Endpoint, long Queued, long Dead, long Blocked);
 }

@@ -28,21 +28,28 @@ public sealed class BudgetWatch(BudgetStore store, UsageLedger ledger, ApiKeyCac
     private const int MaxJobs = 1000;
 
     private readonly TimeProvider time = time;
+    private volatile IReadOnlyList<BudgetUse> latest = [];
+
+    /// <summary>All budgets as of the last comparison, which only the leader makes.</summary>
+    public IReadOnlyList<BudgetUse> Latest => latest;
 
     /// <summary>Compares all budgets with the ledger.</summary>
     public async Task CheckAsync(CancellationToken ct)
     {
+        var seen = new List<BudgetUse>();
         foreach (var budget in await store.ListAsync(ct))
         {
             try
             {
-                await UpdateAsync(budget, reads: budget.IsOfWorkers, ct);
+                seen.Add(new BudgetUse(budget, await UpdateAsync(budget, reads: budget.IsOfWorkers, ct)));
             }
             catch (Exception e) when (!ct.IsCancellationRequested)
             {
                 Failures.Report($"Checking budget {budget.Id}", e);
             }
         }
+
+        latest = seen;
     }
 
     /// <summary>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Sluice.Storage.Background;
@@ -29,7 +28,12 @@ public sealed partial class RedisMemoryPressure(
     private readonly TimeProvider time = time;
     private readonly ILogger<RedisMemoryPressure> logger = logger;
     private volatile HashSet<EndPoint> full = [];
+    private volatile RedisMemory? latest;
     private long readAt;
+
+    /// <summary>The memory of all servers that store data; null: it could not be read for a while.</summary>
+    public RedisMemory? Memory =>
+        time.GetElapsedTime(Volatile.Read(ref readAt)) < StaleAfter ? latest : null;
 
     /// <summary>Whether the server that stores the jobs of an endpoint has no memory for new ones.</summary>
     public bool HasNoRoom(string endpointId) => full is { Count: > 0 } some
@@ -42,8 +46,8 @@ public sealed partial class RedisMemoryPressure(
     /// </summary>
     public static bool IsFull(string info)
     {
-        var (used, most) = (Field(info, "used_memory:"), Field(info, "maxmemory:"));
-        return most > 0 && used >= most * FullFrom;
+        var (used, limit) = RedisMemory.Read(info);
+        return limit > 0 && used >= limit * FullFrom;
     }
 
     /// <summary>Whether Redis rejected a write because it is at <c>maxmemory</c>.</summary>
@@ -53,15 +57,20 @@ public sealed partial class RedisMemoryPressure(
     public async Task RefreshAsync()
     {
         var found = new HashSet<EndPoint>();
+        var memory = new List<RedisMemory>();
         foreach (var address in redis.Connection.GetEndPoints())
         {
             var server = redis.Connection.GetServer(address);
-            if (!server.IsConnected || server.IsReplica || !IsFull(await server.InfoRawAsync("memory") ?? "")) continue;
+            if (!server.IsConnected || server.IsReplica) continue;
+            var info = await server.InfoRawAsync("memory") ?? "";
+            memory.Add(RedisMemory.Read(info));
+            if (!IsFull(info)) continue;
             found.Add(address);
             if (!full.Contains(address)) RedisMemoryNearlyFull(address.ToString()!, FullFrom);
         }
 
         full = found;
+        latest = RedisMemory.Sum(memory);
         Volatile.Write(ref readAt, time.GetTimestamp());
     }
 
@@ -94,15 +103,6 @@ public sealed partial class RedisMemoryPressure(
             // No server is connected. The submission fails with the reason.
             return null;
         }
-    }
-
-    private static long Field(string info, string name)
-    {
-        foreach (var line in info.AsSpan().EnumerateLines())
-            if (line.StartsWith(name)
-                && long.TryParse(line[name.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var value))
-                return value;
-        return 0;
     }
 
     [LoggerMessage(LogLevel.Warning,

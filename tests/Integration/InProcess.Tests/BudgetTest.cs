@@ -167,6 +167,29 @@ public sealed class BudgetTest(JobsGateway shared) : IClassFixture<JobsGateway>
     }
 
     [Fact]
+    public async Task Metrics_show_what_is_used_of_a_budget_and_keys_that_expire()
+    {
+        var (id, client) = await KeyAsync("metrics");
+        using var own = client;
+        var budget = await CreateAsync(
+            new { scope = "key", target = id, unit = "requests", window = "month", limit = 2 });
+        using (var expiring = await gateway.Client.PostAsJsonAsync("/api/v1/keys",
+            new { name = "old", metrics = true, expiresAt = TimeProvider.System.GetUtcNow().AddDays(3) }))
+            Assert.True(expiring.IsSuccessStatusCode);
+        for (var i = 0; i < 2; i++) await own.GetStringAsync(Ready);
+        using (var refused = await own.GetAsync(Ready))
+            Assert.Equal(HttpStatusCode.PaymentRequired, refused.StatusCode);
+        var labels = $"budget=\"{budget["id"]}\",scope=\"key\",target=\"{id}\",unit=\"requests/month\"";
+        await Eventually.BecomesAsync(() => gateway.MetricAsync("sluice_budget_used", labels), used => used == 2);
+        Assert.Equal(2, await gateway.MetricAsync("sluice_budget_limit", labels));
+        Assert.True(await gateway.MetricAsync("sluice_budgets", "scope=\"key\",state=\"used_up\"") >= 1);
+        Assert.True(await gateway.MetricAsync("sluice_requests_limited_total", "limit=\"budget\"") >= 1);
+        await Eventually.HoldsAsync(async () =>
+            await gateway.MetricAsync("sluice_api_keys", "scope=\"metrics\",state=\"expiring\"") == 1);
+        Assert.True(await gateway.MetricAsync("sluice_redis_memory_used_bytes") > 0);
+    }
+
+    [Fact]
     public async Task Only_name_limit_and_webhook_of_a_budget_change()
     {
         var budget = await CreateAsync(

@@ -87,17 +87,6 @@ public sealed partial class ReferenceTest
     }
 
     [Fact]
-    public void The_alert_rules_use_only_documented_metrics()
-    {
-        var documented = Documents.Of("docs/reference/metrics.md").FirstCells().Select(c => MetricName().Match(c))
-            .Where(m => m.Success).Select(m => m.Groups[1].Value).ToHashSet();
-        var rules = File.ReadAllText(Path.Combine(Repository.Root, "deploy", "prometheus", "alerts.yml"));
-        var used = AlertMetric().Matches(rules).Select(m => m.Groups[1].Value).ToHashSet();
-        Assert.NotEmpty(used);
-        Assert.Empty(used.Except(documented));
-    }
-
-    [Fact]
     public void The_troubleshooting_page_names_only_events_that_exist_and_all_warnings_and_errors()
     {
         var events = Sources.Value.SelectMany(s => LogEvent().Matches(s))
@@ -198,9 +187,6 @@ public sealed partial class ReferenceTest
 
     [GeneratedRegex("`(sluice_[a-z_]+|vllm:[a-z0-9_]+)`")]
     private static partial Regex MetricName();
-
-    [GeneratedRegex(@"\b(sluice_[a-z_]+?)(?:_bucket)?\b")]
-    private static partial Regex AlertMetric();
 
     [GeneratedRegex(@"\[LoggerMessage\((?:Level = )?LogLevel\.(\w+)[\s\S]*?partial void (\w+)\(")]
     private static partial Regex LogEvent();

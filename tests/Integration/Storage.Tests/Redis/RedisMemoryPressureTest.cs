@@ -21,6 +21,15 @@ public sealed class RedisMemoryPressureTest(RedisFixture redis) : IClassFixture<
                 + $"maxmemory_human:1\r\nmaxmemory:{most}\r\n"));
 
     [Fact]
+    public void The_memory_of_several_servers_has_a_limit_if_each_has_one()
+    {
+        RedisMemory[] servers = [new(1, 10), new(2, 20)];
+        Assert.Equal(new RedisMemory(3, 30), RedisMemory.Sum(servers));
+        Assert.Equal(new RedisMemory(4, 0), RedisMemory.Sum([.. servers, new(1, 0)]));
+        Assert.Null(RedisMemory.Sum([]));
+    }
+
+    [Fact]
     public async Task It_detects_a_full_Redis_and_one_with_free_memory_again()
     {
         using var admin = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString + ",allowAdmin=true");
@@ -32,9 +41,12 @@ public sealed class RedisMemoryPressureTest(RedisFixture redis) : IClassFixture<
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory", "1mb");
         await memory.RefreshAsync();
         Assert.True(memory.HasNoRoom("e"));
+        Assert.Equal(1 << 20, memory.Memory!.Limit);
+        Assert.InRange(memory.Memory!.Used, 1 << 18, 1 << 28);
         // A result is not used for long if Redis cannot be asked again.
         time.Advance(RedisMemoryPressure.StaleAfter);
         Assert.False(memory.HasNoRoom("e"));
+        Assert.Null(memory.Memory);
         await memory.RefreshAsync();
         Assert.True(memory.HasNoRoom("e"));
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory", "0");

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 using k8s;
 using k8s.Models;
 using Sluice.Testing;
@@ -65,6 +66,18 @@ public sealed class HelmChartTest
             "--show-only", "templates/monitoring.yaml");
         Assert.Contains("kind: ServiceMonitor", text, StringComparison.Ordinal);
         Assert.Contains("name: release-sluice-admin", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Each_dashboard_of_Grafana_is_in_a_ConfigMap()
+    {
+        var text = await RunAsync("template", "release", Chart, "--set", "metrics.grafanaDashboards.enabled=true");
+        var maps = KubernetesYaml.LoadAllFromString(text, strict: true).OfType<V1ConfigMap>()
+            .Where(m => m.Metadata.Labels.ContainsKey("grafana_dashboard")).SelectMany(m => m.Data).ToList();
+        var files = Directory.GetFiles(Path.Combine(Repository.Root, "deploy", "grafana", "dashboards"));
+        Assert.NotEmpty(files);
+        Assert.Equal(files.Select(Path.GetFileName).Order(), maps.Select(m => m.Key).Order());
+        Assert.All(maps, m => Assert.NotNull(JsonNode.Parse(m.Value)!["panels"]));
     }
 
     [Fact]

@@ -22,6 +22,7 @@ public sealed class HelmChartTest
         { ["--set", "workers.create=false,workers.readNodes=false"], ["Role"], ["Namespace", "ClusterRole"] },
         {
             ["--set", "ingress.enabled=true,ingress.tlsSecret=cert,autoscaling.enabled=true",
+                "--set", "shared.accessModes={ReadWriteMany}",
                 "--set", "networkPolicy.enabled=false"],
             ["Ingress", "HorizontalPodAutoscaler"], ["NetworkPolicy"]
         },
@@ -66,6 +67,16 @@ public sealed class HelmChartTest
             "--show-only", "templates/monitoring.yaml");
         Assert.Contains("kind: ServiceMonitor", text, StringComparison.Ordinal);
         Assert.Contains("name: release-sluice-admin", text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("ReadWriteOnce", "Recreate")]
+    [InlineData("ReadWriteMany", "RollingUpdate")]
+    public async Task A_gateway_is_replaced_only_after_its_end_if_its_claim_has_one_node(string mode, string strategy)
+    {
+        var text = await RunAsync("template", "release", Chart, "--set", $"shared.accessModes={{{mode}}}");
+        var deployment = Assert.Single(KubernetesYaml.LoadAllFromString(text, strict: true).OfType<V1Deployment>());
+        Assert.Equal(strategy, deployment.Spec.Strategy.Type);
     }
 
     [Fact]
@@ -113,6 +124,7 @@ public sealed class HelmChartTest
         {
             ("replicas=0", "/replicas"), ("workers.podSecurity=none", "/workers/podSecurity"),
             ("models.size=large", "/models/size"), ("unknown=1", "unknown"), ("workers.image=", "/workers/image"),
+            ("shared.size=", "shared.existingClaim"), ("replicas=2", "shared.accessModes"),
         })
         {
             var error = await Assert.ThrowsAsync<InvalidOperationException>(

@@ -33,8 +33,6 @@ public sealed partial class KubernetesHost : IPodHost
     private readonly KubernetesConnection connection;
     private readonly PodWatch watch;
     private readonly NodeGpus? nodes;
-    private readonly SemaphoreSlim ownerGate = new(1);
-    private V1OwnerReference? owner;
 
     public KubernetesHost(
         KubernetesSettings settings,
@@ -168,7 +166,6 @@ public sealed partial class KubernetesHost : IPodHost
     {
         watch.Dispose();
         connection.Dispose();
-        ownerGate.Dispose();
     }
 
     private async Task<ObservedPod> WaitUntilRunningAsync(
@@ -305,17 +302,13 @@ public sealed partial class KubernetesHost : IPodHost
     private static string? TokenOf(V1Secret secret) =>
         secret.Data?.TryGetValue("SLUICE_POD_TOKEN", out var token) == true ? Encoding.UTF8.GetString(token) : null;
 
-    private async Task<V1OwnerReference> FindOwnerAsync(CancellationToken ct)
+    /// <summary>
+    /// Reads the owner for each start: one that was created again has another UID, and Kubernetes would delete pods of
+    /// the old one.
+    /// </summary>
+    private Task<V1OwnerReference> FindOwnerAsync(CancellationToken ct)
     {
-        await ownerGate.WaitAsync(ct);
-        try
-        {
-            return owner ??= await RetryWhileDownAsync(ReadAsync, ct);
-        }
-        finally
-        {
-            ownerGate.Release();
-        }
+        return RetryWhileDownAsync(ReadAsync, ct);
 
         async Task<V1OwnerReference> ReadAsync()
         {

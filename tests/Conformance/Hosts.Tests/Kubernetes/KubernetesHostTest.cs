@@ -207,6 +207,19 @@ public sealed class KubernetesHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [Fact]
+    public async Task Pods_belong_to_the_owner_that_exists_now()
+    {
+        await EndAsync(await StartAsync(Running("exec sleep 1000")));
+        cluster.Objects.Remove("configmaps", StubKubernetes.Owner);
+        cluster.Objects.Create("configmaps", StubKubernetes.Named(StubKubernetes.Owner));
+        var pod = await StartAsync(Running("exec sleep 1000"));
+        var owner = cluster.Objects.Find("configmaps", StubKubernetes.Owner)!["metadata"]!["uid"];
+        var references = cluster.Objects.Find("pods", NameOf(pod))!["metadata"]!["ownerReferences"]!;
+        Assert.Equal((string?)owner, (string?)references[0]!["uid"]);
+        await EndAsync(pod);
+    }
+
+    [Fact]
     public async Task A_pod_that_another_client_deletes_is_not_deleted_again_under_its_name()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));

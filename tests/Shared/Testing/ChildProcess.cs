@@ -62,12 +62,13 @@ public sealed partial class ChildProcess : IAsyncDisposable
     }
 
     /// <summary>Waits for the first line after the mark that contains the text, and returns it.</summary>
-    public Task<string> LineAsync(string text, int after = 0) =>
-        LineAsync(l => l.Contains(text, StringComparison.Ordinal), $"a line with '{text}'", after);
+    public Task<string> LineAsync(string text, int after = 0, TimeSpan? patience = null) =>
+        LineAsync(l => l.Contains(text, StringComparison.Ordinal), $"a line with '{text}'", after, patience);
 
-    public async Task<string> LineAsync(Func<string, bool> fits, string what, int after = 0)
+    public async Task<string> LineAsync(
+        Func<string, bool> fits, string what, int after = 0, TimeSpan? patience = null)
     {
-        var deadline = Task.Delay(Patience, TimeProvider.System);
+        var deadline = Task.Delay(patience ?? Patience, TimeProvider.System);
         while (true)
         {
             Task next;

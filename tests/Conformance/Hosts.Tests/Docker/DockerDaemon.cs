@@ -69,6 +69,9 @@ public sealed class DockerDaemon : IAsyncLifetime
         Directory.Delete(folder, recursive: true);
     }
 
+    /// <summary>A daemon that was killed reads the state of all its containers first, up to 200 in one test.</summary>
+    private static readonly TimeSpan StartsWithin = TimeSpan.FromMinutes(5);
+
     /// <summary>Starts the daemon with the data of the last one; completes when it listens.</summary>
     public async Task StartAsync()
     {
@@ -83,7 +86,7 @@ public sealed class DockerDaemon : IAsyncLifetime
             "--host", $"tcp://127.0.0.1:{Port}",
             "--tls=false",
         ], new Dictionary<string, string?>());
-        await process.LineAsync("API listen on " + Socket);
+        await process.LineAsync("API listen on " + Socket, patience: StartsWithin);
     }
 
     /// <summary>Kills the daemon with SIGKILL.</summary>

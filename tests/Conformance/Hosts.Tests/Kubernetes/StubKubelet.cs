@@ -14,9 +14,11 @@ namespace Sluice.Hosts.Tests.Kubernetes;
 /// </summary>
 internal sealed class StubKubelet : IAsyncDisposable
 {
+    /// <summary>Addresses of all clusters of this process, whose pods use the same ports.</summary>
+    private static int addresses;
+
     private readonly StubObjects objects;
     private readonly ConcurrentDictionary<string, StubContainer> containers = [];
-    private int addresses;
 
     public StubKubelet(StubObjects objects)
     {
@@ -134,7 +136,7 @@ internal sealed class StubKubelet : IAsyncDisposable
         }
 
         var number = Interlocked.Increment(ref addresses);
-        var ip = $"127.77.{number / 250}.{(number % 250) + 1}";
+        var ip = $"127.{64 + (Environment.ProcessId % 64)}.{number / 250}.{(number % 250) + 1}";
         StubContainer container;
         try
         {

@@ -32,17 +32,17 @@ internal sealed class PodLog(IKubernetes client, string ns, string name, TimePro
         {
             // Read before the log: lines that are written after this moment are in the log of the next call.
             var over = ended.Task.IsCompleted;
+            var resumed = last;
             try
             {
                 await using var stream = await client.CoreV1.ReadNamespacedPodLogAsync(name, ns, PodNames.Container,
                     follow: !over, tailLines: tail, timestamps: true, cancellationToken: ct);
-                using var reader = new StreamReader(stream);
-                while (await reader.ReadLineAsync(ct) is { } line)
+                await foreach (var line in BoundedLines.ReadAsync(stream, ct))
                 {
                     // Example: "2026-11-21T17:00:00.123456789Z text".
                     var space = line.IndexOf(' ', StringComparison.Ordinal);
                     var at = space > 0 ? Sortable(line[..space]) : "";
-                    if (string.CompareOrdinal(at, last) <= 0 && at.Length > 0) continue;
+                    if (at.Length > 0 && string.CompareOrdinal(at, resumed) <= 0) continue;
                     if (at.Length > 0) last = at;
                     onLine(at.Length > 0 ? line[(space + 1)..] : line);
                 }

@@ -18,7 +18,6 @@ public sealed class PodStore(RedisStore redis)
     private static readonly Script Start = Script.Load("pod-start");
     private static readonly Script Adopt = Script.Load("pod-adopt");
     private static readonly Script Put = Script.Load("pod-put");
-    private static readonly Script Take = Script.Load("pod-take");
     private static readonly Script Order = Script.Load("pod-orders");
     private static readonly Script Output = Script.Load("pod-output");
 
@@ -66,7 +65,7 @@ public sealed class PodStore(RedisStore redis)
     /// <param name="lostHost">The host that owns it now.</param>
     /// <param name="ct">Cancels the call.</param>
     public async Task<bool> TakeAsync(Pod pod, string lostHost, CancellationToken ct) =>
-        (bool)await Take.RunAsync(redis.Database, [Key(pod.EndpointId)], [pod.Id, Write(pod), lostHost]).WaitAsync(ct);
+        (bool)await Put.RunAsync(redis.Database, [Key(pod.EndpointId)], [pod.Id, Write(pod), lostHost]).WaitAsync(ct);
 
     /// <summary>Stores the last output lines of a pod. The call has no effect if the pod has no record.</summary>
     public Task PutOutputAsync(string endpointId, string podId, IReadOnlyList<string> lines, CancellationToken ct) =>

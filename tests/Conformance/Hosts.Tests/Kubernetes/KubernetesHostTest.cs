@@ -202,8 +202,22 @@ public sealed class KubernetesHostTest : PodHostConformance, IAsyncLifetime
         var order = Running("");
         var template = order.Deployment.Template with { Container = new ContainerRequirements { Memory = 2L << 30 } };
         var large = order with { Deployment = order.Deployment with { Template = template } };
-        Assert.Equal("it never fits: it requests memory 2147483648, and the largest node has 1Gi",
+        Assert.Equal("it never fits: it requests 2 GiB of memory, and the largest node has 1 GiB",
             await WhyNotAsync(large));
+    }
+
+    [Fact]
+    public async Task An_exit_is_recorded_although_the_pod_cannot_be_deleted()
+    {
+        var pod = await StartAsync(Running("exit 7"));
+        Assert.StartsWith("exit code 7", await pod.Exited, StringComparison.Ordinal);
+        cluster.Refuse = r => r.Method == "DELETE" ? HttpStatusCode.Forbidden : null;
+        await Host.ForgetAsync(pod).WaitAsync(ChildProcess.Patience, TimeProvider.System);
+        Assert.Single(cluster.Objects.List("pods"));
+        // The next search removes it.
+        cluster.Refuse = _ => null;
+        Assert.Empty(await Host.AdoptAsync(_ => false, CancellationToken.None));
+        await GoneAsync(pod);
     }
 
     [Fact]

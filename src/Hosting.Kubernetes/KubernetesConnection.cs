@@ -31,9 +31,10 @@ internal sealed record KubernetesConnection(IKubernetes Client, string Namespace
         catch (Exception e) when (e is KubeConfigException or IOException or UnauthorizedAccessException
             or YamlDotNet.Core.YamlException)
         {
+            var set = settings.Config.Length > 0 ? $"is '{settings.Config}'" : "is not set";
             throw new InvalidOperationException(
-                $"SLUICE_KUBERNETES_CONFIG is '{settings.Config}'; expected a readable kubeconfig (or a gateway that "
-                + $"runs as a pod with a service account): {e.Message}", e);
+                $"SLUICE_KUBERNETES_CONFIG {set}; expected a readable kubeconfig, or a gateway that runs as a pod with "
+                + $"a service account: {e.Message}", e);
         }
 
         config.FirstMessageHandlerSetup = handler =>

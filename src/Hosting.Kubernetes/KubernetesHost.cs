@@ -1,7 +1,4 @@
-using System.Net;
 using System.Security.Cryptography;
-using System.Text;
-using k8s;
 using k8s.Models;
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Declarations;
@@ -17,9 +14,6 @@ namespace Sluice.Hosting.Kubernetes;
 /// </summary>
 public sealed partial class KubernetesHost : IPodHost
 {
-    /// <summary>How long a start, a stop and a kill wait for the API server.</summary>
-    private static readonly TimeSpan ServerBackWithin = TimeSpan.FromSeconds(60);
-
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(0.5);
 
     /// <summary>Pause between two calls when no caller waits for the result.</summary>
@@ -32,6 +26,7 @@ public sealed partial class KubernetesHost : IPodHost
     private readonly ILogger<KubernetesHost> logger;
     private readonly KubernetesConnection connection;
     private readonly PodWatch watch;
+    private readonly WorkerObjects objects;
     private readonly NodeGpus? nodes;
 
     public KubernetesHost(
@@ -45,6 +40,7 @@ public sealed partial class KubernetesHost : IPodHost
         connection = KubernetesConnection.Create(settings);
         watch = new PodWatch(
             connection.Client, connection.Namespace, $"{PodNames.OwnerLabel}={settings.Owner}", time, logger);
+        objects = new WorkerObjects(connection, settings.Owner, watch, time, logger);
         nodes = settings.ReadNodes ? new NodeGpus(connection.Client) : null;
         watch.Start();
     }
@@ -53,7 +49,7 @@ public sealed partial class KubernetesHost : IPodHost
 
     public bool IsShared => true;
 
-    public IGpuSource? Gpus => nodes ?? (IGpuSource)new NoNodes();
+    public IGpuSource? Gpus => nodes is null ? new NoNodes() : nodes;
 
     public async Task<RunningPod> StartAsync(PodSpec order, Action<StartProgress> progress, CancellationToken ct)
     {
@@ -65,13 +61,13 @@ public sealed partial class KubernetesHost : IPodHost
         try
         {
             var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-            var body = PodManifest.Build(order, settings, host.Value, await FindOwnerAsync(ct), volume);
+            var body = PodManifest.Build(order, settings, host.Value, await objects.FindOwnerAsync(ct), volume);
             begun = true;
-            var pod = await RetryWhileDownAsync(() => CreateAsync(order, body, ct), ct);
+            var pod = await objects.CreateAsync(order, body, ct);
             var watched = watch.Offer(pod);
             var secret = PodManifest.BuildSecret(order, settings, token, pod.Metadata.Uid, volume);
             // The pod of an order whose answer was lost may have its Secret already.
-            token = await RetryWhileDownAsync(() => CreateSecretAsync(secret, token, ct), ct);
+            token = await objects.CreateSecretAsync(secret, token, ct);
             Mark("create");
             var observed = await WaitUntilRunningAsync(order, watched, pod.Metadata.Uid, progress, stages, ct);
             return CreatePod(order, pod.Metadata.Uid, watched, observed, token, ordered, stages, lease);
@@ -80,8 +76,9 @@ public sealed partial class KubernetesHost : IPodHost
         {
             lease?.Dispose();
             // The server may have created the pod without confirming it; the next adoption finds such a pod.
-            if (begun) await TryDeleteAsync(order.PodId, uid: null, graceSeconds: 1);
-            if (e is OperationCanceledException or InvalidOperationException) throw;
+            if (begun) await objects.TryDeleteAsync(order.PodId, uid: null, graceSeconds: 1);
+            // The client reports a call without an answer as cancelled.
+            if (e is InvalidOperationException || ct.IsCancellationRequested) throw;
             throw new InvalidOperationException(
                 $"Kubernetes refused the pod in namespace {connection.Namespace}: {KubernetesErrors.Describe(e)}", e);
         }
@@ -97,7 +94,7 @@ public sealed partial class KubernetesHost : IPodHost
         var grace = pod.Deployment.Template.StopGrace;
         // The kubelet measures the grace period, and kills the pod after it. More time means that the server or the
         // node is unavailable.
-        var patience = Task.Delay(grace + ServerBackWithin, time);
+        var patience = Task.Delay(grace + WorkerObjects.ServerBackWithin, time);
         var accepted = await DeleteUntilAsync(own, PodManifest.Seconds(grace), patience);
         await Task.WhenAny(pod.Exited, patience);
         if (!accepted || !pod.Exited.IsCompleted) own.StopWatching(Silent(patience.IsCompleted && accepted));
@@ -109,17 +106,19 @@ public sealed partial class KubernetesHost : IPodHost
         var own = (KubernetesPod)pod;
         own.IsEnding = true;
         // A grace period of 0 would delete the object although the pod may still run.
-        if (!await DeleteUntilAsync(own, 1, Task.Delay(ServerBackWithin, time))) own.StopWatching(Silent(node: false));
+        var patience = Task.Delay(WorkerObjects.ServerBackWithin, time);
+        if (!await DeleteUntilAsync(own, 1, patience)) own.StopWatching(Silent(node: false));
     }
 
     public async Task ForgetAsync(RunningPod pod, CancellationToken ct = default)
     {
         var own = (KubernetesPod)pod;
-        var removed = await TryDeleteAsync(pod.Order.PodId, own.Uid, graceSeconds: 1);
-        while (!ct.IsCancellationRequested && (!removed || (pod.Unsure && Exists(own))))
+        var removed = await objects.TryDeleteAsync(pod.Order.PodId, own.Uid, graceSeconds: 1);
+        // What is left of a pod that has exited is removed by the next search.
+        while (pod.Unsure && !ct.IsCancellationRequested && (!removed || Exists(own)))
         {
             await Task.WhenAny(Task.Delay(LongRetryPause, time, ct));
-            removed = await TryDeleteAsync(pod.Order.PodId, own.Uid, graceSeconds: 1, log: false);
+            removed = await objects.TryDeleteAsync(pod.Order.PodId, own.Uid, graceSeconds: 1, log: false);
         }
 
         pod.Model?.Dispose();
@@ -148,7 +147,7 @@ public sealed partial class KubernetesHost : IPodHost
             if (pod.Metadata.DeletionTimestamp is not null) continue;
             var observed = PodReader.Read(pod);
             if (order is not null && observed is { Progress: PodProgress.Running, Address: not null }
-                && await ReadTokenAsync(order.PodId, ct) is { } token)
+                && await objects.ReadTokenAsync(order.PodId, ct) is { } token)
             {
                 adopted.Add(CreatePod(order, pod.Metadata.Uid, watch.Follow(pod.Metadata.Name), observed, token,
                     time.GetTimestamp(), [], TryHold(order.Deployment.Endpoint), adopted: true));
@@ -156,7 +155,7 @@ public sealed partial class KubernetesHost : IPodHost
             }
 
             LeftoverPodRemoved(pod.Metadata.Name, observed.Progress.ToString(), observed.Reason);
-            await TryDeleteAsync(podId, pod.Metadata.Uid, graceSeconds: 1);
+            await objects.TryDeleteAsync(podId, pod.Metadata.Uid, graceSeconds: 1);
         }
 
         return adopted;
@@ -249,153 +248,17 @@ public sealed partial class KubernetesHost : IPodHost
     private ModelLease? TryHold(Endpoint endpoint) => endpoint.Model is { } model
         ? models.TryHold(model, endpoint.ServedModels[0]) : null;
 
-    /// <summary>
-    /// Creates the Pod. If one of this order exists already, because a response was lost, it is used.
-    /// </summary>
-    private async Task<V1Pod> CreateAsync(PodSpec order, V1Pod body, CancellationToken ct)
-    {
-        try
-        {
-            return await connection.Client.CoreV1.CreateNamespacedPodAsync(
-                body, connection.Namespace, cancellationToken: ct);
-        }
-        catch (Exception e) when (KubernetesErrors.Is(e, HttpStatusCode.Conflict))
-        {
-            var existing = await connection.Client.CoreV1.ReadNamespacedPodAsync(
-                body.Metadata.Name, connection.Namespace, cancellationToken: ct);
-            if (PodAnnotations.Read(existing.Metadata.Annotations)?.PodId == order.PodId) return existing;
-            throw;
-        }
-    }
-
-    /// <summary>Creates the Secret, and returns the token that it contains.</summary>
-    private async Task<string> CreateSecretAsync(V1Secret secret, string token, CancellationToken ct)
-    {
-        try
-        {
-            await connection.Client.CoreV1.CreateNamespacedSecretAsync(
-                secret, connection.Namespace, cancellationToken: ct);
-            return token;
-        }
-        catch (Exception e) when (KubernetesErrors.Is(e, HttpStatusCode.Conflict))
-        {
-            var existing = await connection.Client.CoreV1.ReadNamespacedSecretAsync(
-                secret.Metadata.Name, connection.Namespace, cancellationToken: ct);
-            return TokenOf(existing) ?? throw new InvalidOperationException(
-                $"Secret {secret.Metadata.Name} exists and is not the worker's", e);
-        }
-    }
-
-    private async Task<string?> ReadTokenAsync(string podId, CancellationToken ct)
-    {
-        try
-        {
-            return TokenOf(await connection.Client.CoreV1.ReadNamespacedSecretAsync(
-                PodNames.Of(podId), connection.Namespace, cancellationToken: ct));
-        }
-        catch (Exception e) when (KubernetesErrors.Is(e, HttpStatusCode.NotFound))
-        {
-            return null;
-        }
-    }
-
-    private static string? TokenOf(V1Secret secret) =>
-        secret.Data?.TryGetValue("SLUICE_POD_TOKEN", out var token) == true ? Encoding.UTF8.GetString(token) : null;
-
-    /// <summary>
-    /// Reads the owner for each start: one that was created again has another UID, and Kubernetes would delete pods of
-    /// the old one.
-    /// </summary>
-    private Task<V1OwnerReference> FindOwnerAsync(CancellationToken ct)
-    {
-        return RetryWhileDownAsync(ReadAsync, ct);
-
-        async Task<V1OwnerReference> ReadAsync()
-        {
-            try
-            {
-                var found = await connection.Client.CoreV1.ReadNamespacedConfigMapAsync(
-                    settings.Owner, connection.Namespace, cancellationToken: ct);
-                // With a controller, kubectl drain evicts the pod.
-                return new V1OwnerReference
-                {
-                    ApiVersion = "v1",
-                    Kind = "ConfigMap",
-                    Name = settings.Owner,
-                    Uid = found.Metadata.Uid,
-                    Controller = true,
-                };
-            }
-            catch (Exception e) when (KubernetesErrors.Is(e, HttpStatusCode.NotFound))
-            {
-                throw new InvalidOperationException($"SLUICE_KUBERNETES_OWNER is '{settings.Owner}'; expected a "
-                    + $"ConfigMap in namespace {connection.Namespace}: kubectl create configmap {settings.Owner} "
-                    + $"--namespace {connection.Namespace}", e);
-            }
-        }
-    }
-
-    /// <summary>Retries a call while the API server is unavailable. Every call made through it is idempotent.</summary>
-    private async Task<T> RetryWhileDownAsync<T>(Func<Task<T>> call, CancellationToken ct)
-    {
-        var patience = Task.Delay(ServerBackWithin, time, ct);
-        while (true)
-        {
-            try
-            {
-                return await call();
-            }
-            catch (Exception e)
-                when (!ct.IsCancellationRequested && KubernetesErrors.IsDown(e) && !patience.IsCompleted)
-            {
-                await Task.Delay(RetryPause, time, ct);
-            }
-        }
-    }
-
     /// <summary>Deletes a pod, and retries until the server accepts it, it has exited, or the time is over.</summary>
     private async Task<bool> DeleteUntilAsync(KubernetesPod pod, long graceSeconds, Task enough)
     {
         while (!pod.Exited.IsCompleted)
         {
-            if (await TryDeleteAsync(pod.Order.PodId, pod.Uid, graceSeconds, log: false)) return true;
+            if (await objects.TryDeleteAsync(pod.Order.PodId, pod.Uid, graceSeconds, log: false)) return true;
             if (enough.IsCompleted) return false;
             await Task.WhenAny(pod.Exited, Task.Delay(RetryPause, time));
         }
 
         return true;
-    }
-
-    /// <summary>Deletes a pod; its Secret is deleted with it. Returns whether the server accepted it.</summary>
-    /// <param name="podId">The pod.</param>
-    /// <param name="uid">Its UID; null: any pod with its name.</param>
-    /// <param name="graceSeconds">Time between SIGTERM and SIGKILL.</param>
-    /// <param name="log">Whether a failure is logged.</param>
-    private async Task<bool> TryDeleteAsync(string podId, string? uid, long graceSeconds, bool log = true)
-    {
-        var name = PodNames.Of(podId);
-        try
-        {
-            var options = new V1DeleteOptions
-            {
-                GracePeriodSeconds = graceSeconds,
-                Preconditions = uid is null ? null : new V1Preconditions { Uid = uid },
-            };
-            await connection.Client.CoreV1.DeleteNamespacedPodAsync(name, connection.Namespace, options);
-            return true;
-        }
-        catch (Exception e) when (KubernetesErrors.Is(e, HttpStatusCode.NotFound)
-            || (uid is not null && KubernetesErrors.Is(e, HttpStatusCode.Conflict)))
-        {
-            // It is gone, or another pod has its name.
-            watch.MarkDeleted(name);
-            return true;
-        }
-        catch (Exception e)
-        {
-            if (log) PodDeletionFailed(name, KubernetesErrors.Describe(e));
-            return false;
-        }
     }
 
     private static DateTimeOffset? CreatedAt(V1Pod pod) => pod.Metadata.CreationTimestamp is { } at
@@ -406,15 +269,11 @@ public sealed partial class KubernetesHost : IPodHost
 
     private static string Silent(bool node) => node
         ? "unknown: its node did not confirm the end of the pod"
-        : $"unknown: the API server did not respond for {ServerBackWithin.TotalSeconds:0} s";
+        : $"unknown: the API server did not respond for {WorkerObjects.ServerBackWithin.TotalSeconds:0} s";
 
     [LoggerMessage(LogLevel.Debug, "Output of worker {Pod}: {Line}")]
     private partial void PodOutput(string pod, string line);
 
     [LoggerMessage(LogLevel.Information, "Leftover pod {Pod} removed ({State}): {Reason}")]
     private partial void LeftoverPodRemoved(string pod, string state, string reason);
-
-    [LoggerMessage(LogLevel.Warning,
-        "Pod {Pod} could not be deleted; the next search of this host retries it: {Error}")]
-    private partial void PodDeletionFailed(string pod, string error);
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using k8s.Models;
 
 namespace Sluice.Hosting.Kubernetes;
@@ -20,11 +21,16 @@ internal static class NodeFit
                 .Where(q => q is not null)
                 .MaxBy(q => q!.ToDecimal());
             if (largest is null)
-                return $"it never fits: it requests {resource} {wanted}, and no node has {resource}";
+                return $"it never fits: it requests {Format(resource, wanted)} of {resource}, and no node has any";
             if (largest.ToDecimal() < wanted.ToDecimal())
-                return $"it never fits: it requests {resource} {wanted}, and the largest node has {largest}";
+                return $"it never fits: it requests {Format(resource, wanted)} of {resource}, and the largest node has "
+                    + Format(resource, largest);
         }
 
         return null;
     }
+
+    private static string Format(string resource, ResourceQuantity amount) => resource == "memory"
+        ? string.Create(CultureInfo.InvariantCulture, $"{amount.ToDecimal() / (1L << 30):0.##} GiB")
+        : amount.ToString();
 }

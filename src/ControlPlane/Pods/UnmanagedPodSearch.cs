@@ -19,10 +19,14 @@ internal sealed class UnmanagedPodSearch(
     /// </summary>
     private static readonly TimeSpan AdoptEvery = TimeSpan.FromSeconds(30);
 
+    /// <summary>Minimum time between searches for the pods of a lost gateway.</summary>
+    private static readonly TimeSpan SoonEvery = TimeSpan.FromSeconds(2);
+
     private readonly TaskCompletionSource completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task<IReadOnlyList<RunningPod>?>? search;
     private DateTimeOffset nextSearch;
     private volatile bool searchNow;
+    private volatile bool searchSoon;
 
     /// <summary>Completes when the pods that already ran here are known.</summary>
     public Task Completed => completed.Task;
@@ -37,17 +41,18 @@ internal sealed class UnmanagedPodSearch(
         queue.RequestAll();
     }
 
-    /// <summary>Requests a search in the next round, because a gateway that shares this host is lost.</summary>
-    public void SearchSoon() => searchNow = true;
+    /// <summary>Requests a search in one of the next rounds, because a gateway that shares this host is lost.</summary>
+    public void SearchSoon() => searchSoon = true;
 
     /// <summary>
     /// Begins a search when it is due, and adopts the pods of a completed one. Only the reconciler's loop calls it.
     /// </summary>
     public async Task AdoptFoundAsync(CancellationToken ct)
     {
-        if (search is null && (searchNow || time.GetUtcNow() >= nextSearch))
+        var due = searchSoon ? nextSearch - AdoptEvery + SoonEvery : nextSearch;
+        if (search is null && (searchNow || time.GetUtcNow() >= due))
         {
-            searchNow = false;
+            (searchNow, searchSoon) = (false, false);
             search = Task.Run(() => SearchAsync(ct), ct);
         }
 

@@ -87,9 +87,9 @@ public sealed class BudgetsApi(BudgetStore store, BudgetWatch watch, BudgetGuard
     private async Task DeleteAsync(HttpContext context, string id)
     {
         if (await FindAsync(context, id) is not { } current) return;
+        AuditDetails.Set(context, Json(current), null);
         await store.DeleteAsync(id, context.RequestAborted);
         await guard.RefreshAsync(context.RequestAborted);
-        AuditDetails.Set(context, Json(current), null);
         context.Response.StatusCode = StatusCodes.Status204NoContent;
     }
 

@@ -39,6 +39,49 @@ public sealed class TestResultsTest : IDisposable
         Assert.NotEqual(0, code);
     }
 
+    [Theory]
+    [InlineData("Passed", "3 passed, 0 failed, 0 skipped, 1 flaky", 0)]
+    [InlineData("Failed", "2 passed, 1 failed, 0 skipped", 1)]
+    public async Task A_test_that_fails_is_run_a_second_time_and_reported(string second, string totals, int expected)
+    {
+        var (code, output) = await RunAsync(FailsFirst(second, failures: 1));
+
+        Assert.EndsWith(totals, output, StringComparison.Ordinal);
+        Assert.Equal(expected, code);
+        Assert.Contains("Failed Fake.Test_1(a: 1)\n    too slow\n", output, StringComparison.Ordinal);
+        Assert.Equal(
+            second == "Passed",
+            output.Contains("Flaky, passed when it ran a second time: Fake.Test_1(a: 1)\n", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Many_failures_are_not_run_a_second_time()
+    {
+        var (code, output) = await RunAsync(FailsFirst("Passed", failures: 6));
+
+        Assert.EndsWith("2 passed, 6 failed, 0 skipped", output, StringComparison.Ordinal);
+        Assert.Equal(1, code);
+    }
+
+    /// <summary>A test program with failures, and with another outcome of the first one if it is selected.</summary>
+    private static string FailsFirst(string second, int failures)
+    {
+        var counters = $"<Counters total=\"{failures + 2}\" passed=\"2\" failed=\"{failures}\" notExecuted=\"0\" />";
+        return $"""
+            if [[ "$*" == *"--filter-method Fake.Test_1"* ]]; then
+            echo '{Result(1, second)}' >results/again/Fake.Tests.trx; exit {(second == "Passed" ? 0 : 2)}
+            fi
+            echo '{string.Concat(Enumerable.Range(1, failures).Select(Failed))}' >results/Fake.Tests.trx
+            echo '{counters}' >>results/Fake.Tests.trx; exit 2
+            """;
+
+        static string Failed(int number) => Result(number, "Failed");
+
+        static string Result(int number, string outcome) =>
+            $"<UnitTestResult testName=\"Fake.Test_{number}(a: 1)\" outcome=\"{outcome}\" >"
+            + "<Message>too slow</Message></UnitTestResult>";
+    }
+
     /// <summary>Runs a script as the test program of a project, and returns the exit code and the summary.</summary>
     private async Task<(int Code, string Output)> RunAsync(string script)
     {
@@ -49,6 +92,7 @@ public sealed class TestResultsTest : IDisposable
         var shell = $"""
             cd {folder} && chmod +x {program} && SLUICE_TEST_LIMIT=1s && . {Repository.Root}/eng/test-results
             run_tests Release results Fake.Tests Fake.Tests -- 2>/dev/null
+            run_failed_again Release results >/dev/null 2>&1
             summarize results 2>/dev/null
             """;
         await using var bash = new ChildProcess("/bin/bash", ["-c", shell], new Dictionary<string, string?>());

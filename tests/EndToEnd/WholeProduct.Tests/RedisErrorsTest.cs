@@ -68,16 +68,23 @@ public sealed partial class RedisErrorsTest : IAsyncLifetime
         {
             // A key of a webhook is there only while one is due.
             var kept = await Db.KeyDumpAsync(key);
-            await Db.KeyDeleteAsync(key);
-            if (IsString(kept)) await Db.HashSetAsync(key, "not", "this");
-            else await Db.StringSetAsync(key, "not this");
+            await ReplaceAsync(
+                key, t => IsString(kept) ? t.HashSetAsync(key, "not", "this") : t.StringSetAsync(key, "not this"));
             await MeetAsync(gateway, $"with another {key}", "WRONGTYPE");
-            await Db.KeyDeleteAsync(key);
-            if (kept is not null) await Db.KeyRestoreAsync(key, kept);
+            await ReplaceAsync(key, t => kept is null ? Task.CompletedTask : t.KeyRestoreAsync(key, kept));
             await ServesAsync(gateway, $"after another {key}");
         }
 
         FaultMatrix.Seen("R12", $"{tried.Count} of {keys.Count} keys had another type, one at a time: the gateway lived and served again after each");
+    }
+
+    /// <summary>Replaces a key in one transaction, because the gateway can write it between two commands.</summary>
+    private async Task ReplaceAsync(string key, Func<ITransaction, Task> write)
+    {
+        var transaction = Db.CreateTransaction();
+        Task[] commands = [transaction.KeyDeleteAsync(key), write(transaction)];
+        await transaction.ExecuteAsync();
+        await Task.WhenAll(commands);
     }
 
     [Theory]

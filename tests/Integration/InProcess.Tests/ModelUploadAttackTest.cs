@@ -38,7 +38,8 @@ public sealed class ModelUploadAttackTest : IDisposable
             foreach (var (method, path) in new[] { ("PUT", "/m/1"), ("GET", "/m/1"), ("DELETE", "/m/1"), ("GET", "") })
             {
                 using var request = new HttpRequestMessage(new HttpMethod(method), "/api/v1/models" + path);
-                if (method == "PUT") request.Content = new ByteArrayContent(Digits);
+                // One byte: the gateway refuses without reading, and a client that still sends fails.
+                if (method == "PUT") request.Content = new ByteArrayContent(Digits[..1]);
                 using var answer = await client.SendAsync(request);
                 Assert.Equal((method, path, expected), (method, path, answer.StatusCode));
             }

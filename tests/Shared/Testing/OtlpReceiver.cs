@@ -55,11 +55,14 @@ public sealed class OtlpReceiver : IDisposable
         return all;
     }
 
-    /// <summary>Waits until a trace has spans that meet a condition, and returns them.</summary>
+    /// <summary>
+    /// Waits until a trace is complete and has spans that meet a condition, and returns them. Programs send spans as
+    /// they end, so a child can arrive before its parent.
+    /// </summary>
     /// <param name="trace">The id of the trace.</param>
     /// <param name="holds">The condition.</param>
     public Task<IReadOnlyList<TraceSpan>> TraceAsync(string trace, Func<IReadOnlyList<TraceSpan>, bool> holds) =>
-        SpansAsync(s => s.TraceId == trace, holds);
+        SpansAsync(s => s.TraceId == trace, s => holds(s) && IsTree(s));
 
     /// <summary>Waits until the selected spans meet a condition, and returns them.</summary>
     public async Task<IReadOnlyList<TraceSpan>> SpansAsync(
@@ -75,6 +78,10 @@ public sealed class OtlpReceiver : IDisposable
     }
 
     public void Dispose() => listener.Abort();
+
+    /// <summary>Whether at most one span is the parent of others and is not there: the one of the client.</summary>
+    private static bool IsTree(IReadOnlyList<TraceSpan> spans) =>
+        spans.Select(s => s.ParentId).Except(spans.Select(s => s.SpanId)).Count() <= 1;
 
     private async Task ServeAsync()
     {

@@ -49,6 +49,10 @@ public sealed record Endpoint
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public CorsPolicy? Cors { get; init; }
 
+    /// <summary>The endpoint whose requests and jobs it shares; null: it is no canary.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public CanaryPolicy? Canary { get; init; }
+
     /// <summary>The model names that select this endpoint.</summary>
     public IReadOnlyList<string> ServedModels => Models.Count > 0 ? Models : [Id];
 }

@@ -89,8 +89,9 @@ public static partial class EndpointRules
     /// <param name="path">The path of the endpoint in its document; empty for the document itself.</param>
     /// <param name="templates">The names of all templates.</param>
     /// <param name="others">The other endpoints, whose models must differ.</param>
-    public static List<FieldError> Check(
-        Endpoint e, string path, IReadOnlyCollection<string> templates, IReadOnlyCollection<Endpoint> others)
+    /// <param name="all">All endpoints that are declared together with it; null: <paramref name="others"/>.</param>
+    public static List<FieldError> Check(Endpoint e, string path, IReadOnlyCollection<string> templates,
+        IReadOnlyCollection<Endpoint> others, IReadOnlyCollection<Endpoint>? all = null)
     {
         var check = new Checker(path);
         check.That(IsId(e.Id), "id", e.Id, IdForm);
@@ -101,7 +102,8 @@ public static partial class EndpointRules
         foreach (var model in e.ServedModels)
         {
             check.That(Model().IsMatch(model), "models", model, "letters, digits, '.', '_' and '-', at most 128");
-            if (others.FirstOrDefault(o => o.Id != e.Id && o.ServedModels.Contains(model)) is { } other)
+            if (others.FirstOrDefault(o => o.Id != e.Id && o.ServedModels.Contains(model)
+                && !CanaryRules.ShareModels(o, e)) is { } other)
                 check.Add("models", model, $"a model that no other endpoint serves (endpoint {other.Id} serves it)");
         }
 
@@ -128,6 +130,7 @@ public static partial class EndpointRules
         check.Range("placement.priority", e.Placement.Priority, -1000, 1000);
         check.Range("placement.weight", e.Placement.Weight, 1, 1000);
         if (e.Cors is { } cors) Check(cors, check);
+        if (e.Canary is { } canary) CanaryRules.Check(check, e, canary, all ?? others);
         if (e.Model is { } delivered) ModelRules.Check(check, e, delivered);
         return check.Errors;
     }
@@ -161,7 +164,8 @@ public static partial class EndpointRules
         for (var i = 0; i < file.Endpoints.Count; i++)
         {
             var endpoint = file.Endpoints[i];
-            errors.AddRange(Check(endpoint, $"endpoints[{i}]", names, [.. others, .. file.Endpoints.Take(i)]));
+            errors.AddRange(Check(endpoint, $"endpoints[{i}]", names, [.. others, .. file.Endpoints.Take(i)],
+                [.. others, .. file.Endpoints]));
             if (file.Endpoints.Take(i).Any(e => e.Id == endpoint.Id))
                 errors.Add(new FieldError($"endpoints[{i}].id", endpoint.Id, "a unique id"));
         }

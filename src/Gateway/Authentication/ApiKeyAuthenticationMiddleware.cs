@@ -113,10 +113,12 @@ public sealed partial class ApiKeyAuthenticationMiddleware(
             detail = (selection.IsModel ? $"No endpoint serves the model '{selection.Name}'." : detail)
                 + SuggestName(selection, caller!);
         if (verdict != AccessVerdict.Granted) return RejectAsync(context, verdict, detail, key, selection.IsModel);
-        context.Features.Set(new AuthenticatedRequest(caller, deployment, Stopwatch.GetElapsedTime(started), started)
+        var admission = new AuthenticatedRequest(caller, deployment, Stopwatch.GetElapsedTime(started), started)
         {
             Model = selection.IsModel ? selection.Name : null,
-        });
+        };
+        context.Admit(deployment is null ? admission
+            : admission.SendTo(CanaryRouting.Find(context, catalog.Current, deployment, admission.Model)));
         if (metadata.GetMetadata<Polled>() is not null)
         {
             var rest = next;

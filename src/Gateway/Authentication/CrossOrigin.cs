@@ -18,7 +18,7 @@ public sealed class CrossOrigin(CorsPolicy? gateway, CatalogWatcher catalog)
     /// headers of a worker; browsers accept it for requests without cookies.
     /// </summary>
     private const string Exposed = "RateLimit, RateLimit-Policy, Retry-After, Server-Timing, X-Request-Id, "
-        + "X-Sluice-Worker, X-Sluice-Job, X-Sluice-Tokens, "
+        + "X-Sluice-Worker, X-Sluice-Endpoint, X-Sluice-Job, X-Sluice-Tokens, "
         + "Inference-Header-Content-Length, Location, WWW-Authenticate, *";
 
     private const string AlwaysAllowed = "Authorization, Content-Type";

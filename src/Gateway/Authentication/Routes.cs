@@ -1,3 +1,5 @@
+using Sluice.Gateway.Selection;
+
 namespace Sluice.Gateway.Authentication;
 
 /// <summary>Maps API routes. Every route has an access rule and a summary.</summary>
@@ -38,6 +40,14 @@ internal static class Routes
     /// </summary>
     public static RouteHandlerBuilder AcceptsJson<T>(this RouteHandlerBuilder route)
         where T : notnull => route.Accepts<T>("application/json", "*/*");
+
+    /// <summary>Sets the result of the authentication and authorization of a request.</summary>
+    public static void Admit(this HttpContext context, AuthenticatedRequest admission)
+    {
+        context.Features.Set(admission);
+        if (admission.CanaryOf is null) context.Response.Headers.Remove(CanaryRouting.Header);
+        else context.Response.Headers[CanaryRouting.Header] = admission.Deployment!.Endpoint.Id;
+    }
 
     /// <summary>Returns the result of the authentication and authorization of a request.</summary>
     public static AuthenticatedRequest Admission(this HttpContext context) =>

@@ -77,13 +77,14 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
     private async Task<Job?> FindAsync(HttpContext context, TimeSpan wait, bool isForAll)
     {
         var admission = context.Admission();
-        var (endpoint, id) = (admission.Deployment!.Endpoint.Id, (string)context.Request.RouteValues["id"]!);
+        var id = (string)context.Request.RouteValues["id"]!;
+        var endpoint = admission.Deployment!.Endpoint.Id;
         // The id is part of a Redis key, so only valid ids are looked up.
         var job = Id().IsMatch(id) ? await WaitAsync(endpoint, id, wait, context.RequestAborted) : null;
         if (job is null || (job.Flow != admission.Flow && !isForAll))
         {
             await Problem.WriteAsync(context, StatusCodes.Status404NotFound,
-                $"Endpoint '{endpoint}' has no job '{id}'.");
+                $"Endpoint '{admission.Named!.Endpoint.Id}' has no job '{id}'.");
             return null;
         }
 
@@ -149,6 +150,6 @@ public sealed partial class JobReader(JobStore store, JobSignals signals, Worker
         await json.FlushAsync(context.RequestAborted);
     }
 
-    [GeneratedRegex("^[A-Za-z0-9_-]{1,64}\\z")]
+    [GeneratedRegex("^[A-Za-z0-9_-]{1,100}\\z")]
     private static partial Regex Id();
 }

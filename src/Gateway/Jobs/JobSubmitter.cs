@@ -25,7 +25,7 @@ namespace Sluice.Gateway.Jobs;
 /// </summary>
 public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader reader, JobSignals signals,
     Dispatcher dispatcher, TokenLimits tokens, BudgetGuard budgets, TokenCosts costs,
-    OutboundGuard guard, RedisMemoryPressure memory, GatewayMetrics metrics, TimeProvider time)
+    OutboundGuard guard, CanaryJobs canaries, RedisMemoryPressure memory, GatewayMetrics metrics, TimeProvider time)
 {
     private const int MaxIdempotencyKey = 255;
 
@@ -119,17 +119,16 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
     private async Task<Submitted?> SubmitAsync(HttpContext context, bool watch)
     {
         var admission = context.Admission();
-        var endpoint = admission.Deployment!.Endpoint;
-        var limits = GetLimits(admission, endpoint);
-        var fits = ReadKey(context, out var key);
-        if (!fits || (key is not null && admission.Caller is null))
+        if (!ReadKey(context, out var key) || (key is not null && admission.Caller is null))
         {
-            await Problem.WriteAsync(context, StatusCodes.Status400BadRequest, fits ? KeyNeedsCaller
-                : $"The header Idempotency-Key has {context.Request.Headers["Idempotency-Key"].ToString().Length} "
-                + $"characters; expected 1 to {MaxIdempotencyKey}.");
+            await RejectKeyAsync(context, key);
             return null;
         }
 
+        if (key is not null)
+            context.Admit(admission = await canaries.PinAsync(admission, key, context.RequestAborted));
+        var endpoint = admission.Deployment!.Endpoint;
+        var limits = GetLimits(admission, endpoint);
         if (await RejectEarlyAsync(context, endpoint, limits, key)) return null;
         using var body = await bodies.ReadAsync(context, endpoint);
         if (body is null) return null;
@@ -144,7 +143,7 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
             return null;
         }
 
-        var id = Guid.CreateVersion7().ToString();
+        var id = JobId.New(admission.CanaryOf is null ? null : endpoint.Id);
         if (await RejectTokensAsync(context, id, request.Input, "/run")) return null;
         CrashPoint.Pass("before-submit");
         if (await TryStoreAsync(context, new JobSubmission
@@ -346,12 +345,15 @@ public sealed class JobSubmitter(JobStore store, JobBodyReader bodies, JobReader
 
     private static bool ReadKey(HttpContext context, out string? key)
     {
-        key = null;
         var given = context.Request.Headers["Idempotency-Key"];
-        if (given.Count == 0) return true;
-        key = given.ToString();
-        return given.Count == 1 && key.Length is > 0 and <= MaxIdempotencyKey;
+        key = given is [{ Length: > 0 and <= MaxIdempotencyKey } one] ? one : null;
+        return given.Count == 0 || key is not null;
     }
+
+    private static Task RejectKeyAsync(HttpContext context, string? key) =>
+        Problem.WriteAsync(context, StatusCodes.Status400BadRequest, key is not null ? KeyNeedsCaller
+            : $"The header Idempotency-Key has {context.Request.Headers["Idempotency-Key"].ToString().Length} "
+            + $"characters; expected 1 to {MaxIdempotencyKey}.");
 
     private static Task RejectAsync(HttpContext context, Endpoint endpoint, SubmitResult result) =>
         result.Outcome switch

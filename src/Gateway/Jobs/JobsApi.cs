@@ -8,6 +8,7 @@ using Sluice.Domain.Jobs;
 using Sluice.Gateway.Audit;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
+using Sluice.Gateway.Selection;
 using Sluice.Gateway.Usage;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Jobs;
@@ -28,10 +29,10 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
     {
         const string jobs = "/v2/{endpoint}";
         routes.MapRoute("POST", jobs + "/run", AccessLevel.Invoke, "Submit a job and return its id",
-            submitter.RunAsync).Produces<JobState>();
+            submitter.RunAsync).Produces<JobState>().WithMetadata(SharesWithCanaries.Instance);
         routes.MapRoute("POST", jobs + "/runsync", AccessLevel.Invoke,
             "Submit a job and wait until it ends, at most ?wait= ms", submitter.RunSyncAsync)
-            .Produces<JobResponse>();
+            .Produces<JobResponse>().WithMetadata(SharesWithCanaries.Instance);
         foreach (var method in new[] { "GET", "POST" })
         {
             routes.MapRoute(method, jobs + "/status/{id}", AccessLevel.ReadJobs, "Get the current state of a job",

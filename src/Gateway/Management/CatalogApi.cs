@@ -38,7 +38,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             "Delete a template; 409 if an endpoint uses it").Produces(204);
         Map(routes, DeclarationKinds.Endpoint, "{id}", EndpointAsync, DeleteEndpointAsync,
             "Delete an endpoint, and drain and stop its workers; "
-                + "409 if jobs are queued or running, unless ?force=true cancels them")
+                + "409 if it has canaries, or if jobs are queued or running, unless ?force=true cancels the jobs")
             .Produces(204).Produces<DeletedEndpoint>();
         routes.MapRoute("GET", "/api/v1/endpoints/{id}/workers", AccessLevel.Read,
             "List the workers of an endpoint with states and reasons, and the latest scaling decisions", WorkersAsync)
@@ -173,6 +173,14 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             || await QueryFlag.ReadAsync(context, "force") is not { } force
             || await editor.ExpectedAsync(context, DeclarationKinds.Endpoint, id) is not { } expected) return;
         AuditDetails.Set(context, DeclarationKinds.Endpoint.ToJson(watcher.Current.Find(id)?.Endpoint), null);
+        if (watcher.Current.CanariesOf(id) is [var canary, ..])
+        {
+            await Problem.WriteAsync(context, StatusCodes.Status409Conflict,
+                $"Endpoint '{canary.Endpoint.Id}' is a canary of endpoint '{id}'. Delete it first, or remove its "
+                + "field canary.");
+            return;
+        }
+
         var change = await store.DeleteEndpointAsync(id, context.RequestAborted, dryRun: true, expected);
         if (change.Refusal == CatalogRefusal.None && !force
             && await deletions.OpenAsync(id, context.RequestAborted) is { All: > 0 } open)

@@ -35,13 +35,15 @@ public static class OpenAiApi
         void MapRelayed(string path, string summary) =>
             routes.MapRoute("POST", "/v1/" + path, AccessLevel.Invoke, summary,
                 (HttpContext context) => relay.SendAsync(context, skip: 0))
-                .WithMetadata(new JsonBodySelector("model", MaxBodyBytes), new GatewayExceptionHandler.Relayed());
+                .WithMetadata(new JsonBodySelector("model", MaxBodyBytes), new GatewayExceptionHandler.Relayed(),
+                    SharesWithCanaries.Instance);
     }
 
     private static IEnumerable<string> Visible(HttpContext context, CatalogWatcher catalog)
     {
         var scope = context.Admission().Caller!.Scope;
-        return catalog.Current.Deployments.Where(d => d.Endpoint.Public || scope.MayInvoke(d.Endpoint.Id))
+        return catalog.Current.Deployments
+            .Where(d => d.Endpoint.Canary is null && (d.Endpoint.Public || scope.MayInvoke(d.Endpoint.Id)))
             .SelectMany(d => d.Endpoint.ServedModels).Order(StringComparer.Ordinal);
     }
 

@@ -23,7 +23,7 @@ public sealed class ResponsesApi(ResponseCreation creation, StoredResponses resp
             "Answer a conversation with items, whole or as a stream of events", CreateAsync)
             .Produces<ResponseObject>()
             .WithMetadata(new JsonBodySelector("model", ResponseCreation.MaxBodyBytes),
-            new GatewayExceptionHandler.Relayed());
+            new GatewayExceptionHandler.Relayed(), SharesWithCanaries.Instance);
         routes.MapRoute("GET", "/v1/responses/{id}", AccessLevel.AuthenticatedKey,
             "Get a stored response of the key; ?stream=true&starting_after=N continues its stream",
             (HttpContext c) => WithRecordAsync(c, r => GetAsync(c, r))).Produces<ResponseObject>()

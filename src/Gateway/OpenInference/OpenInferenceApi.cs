@@ -5,6 +5,7 @@ using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Health;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Relay;
+using Sluice.Gateway.Selection;
 using Sluice.Storage.Queueing;
 
 namespace Sluice.Gateway.OpenInference;
@@ -56,14 +57,19 @@ public static class OpenInferenceApi
             routes.MapRoute("GET", model + "/stats", AccessLevel.Invoke,
                 "Get the statistics of one worker of the model: requests, rows, runs, times", Forward)
                 .WithMetadata(new GatewayExceptionHandler.Relayed());
-            routes.MapRoute("POST", model + "/infer", AccessLevel.Invoke, "Run inference, with JSON or binary tensors",
-                Forward).WithMetadata(new GatewayExceptionHandler.Relayed());
-            routes.MapRoute("POST", model + "/generate", AccessLevel.Invoke,
-                "Generate text, or return the outputs by name, in one response", Forward)
-                .WithMetadata(new GatewayExceptionHandler.Relayed());
-            routes.MapRoute("POST", model + "/generate_stream", AccessLevel.Invoke,
-                "Generate text, with one event per token; one event for other models", Forward)
-                .WithMetadata(new GatewayExceptionHandler.Relayed());
+            Share(routes.MapRoute("POST", model + "/infer", AccessLevel.Invoke,
+                "Run inference, with JSON or binary tensors", Forward));
+            Share(routes.MapRoute("POST", model + "/generate", AccessLevel.Invoke,
+                "Generate text, or return the outputs by name, in one response", Forward));
+            Share(routes.MapRoute("POST", model + "/generate_stream", AccessLevel.Invoke,
+                "Generate text, with one event per token; one event for other models", Forward));
+
+            // A request that names a version is for the endpoint itself: a canary serves other versions.
+            void Share(RouteHandlerBuilder route)
+            {
+                route.WithMetadata(new GatewayExceptionHandler.Relayed());
+                if (version.Length == 0) route.WithMetadata(SharesWithCanaries.Instance);
+            }
         }
 
         // The settings of the worker that handles the request. The gateway forwards whether the caller is an admin, and

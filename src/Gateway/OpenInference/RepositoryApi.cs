@@ -56,10 +56,12 @@ public sealed class RepositoryApi(CatalogWatcher catalog, WorkerSlotStore slots,
     private static Task RefuseAsync(HttpContext context, int status, string detail) =>
         Problem.WriteAsync(context, status, detail);
 
+    /// <summary>Returns the endpoints whose models the key may use. Canaries serve the models of others.</summary>
     private IEnumerable<Deployment> Visible(HttpContext context)
     {
         var scope = context.Admission().Caller!.Scope;
-        return catalog.Current.Deployments.Where(d => d.Endpoint.Public || scope.MayInvoke(d.Endpoint.Id))
+        return catalog.Current.Deployments
+            .Where(d => d.Endpoint.Canary is null && (d.Endpoint.Public || scope.MayInvoke(d.Endpoint.Id)))
             .OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal);
     }
 

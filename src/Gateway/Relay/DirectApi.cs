@@ -1,5 +1,6 @@
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
+using Sluice.Gateway.Selection;
 
 namespace Sluice.Gateway.Relay;
 
@@ -14,7 +15,7 @@ public static class DirectApi
         // Two path segments belong to the gateway: "e" and the endpoint id.
         routes.Map("/e/{endpoint}/{**path}", context => relay.SendAsync(context, skip: 2))
             .WithMetadata(new AccessRule(AccessLevel.Invoke), new GatewayExceptionHandler.Relayed(),
-                new AcceptsSocketTickets())
+                new AcceptsSocketTickets(), SharesWithCanaries.Instance)
             .WithName("direct")
             .WithSummary("Forward any method and path to a worker of the endpoint");
     }

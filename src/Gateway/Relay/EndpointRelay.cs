@@ -95,7 +95,7 @@ public sealed partial class EndpointRelay(WorkerForwarder forwarder, TokenLimits
             Demand = demand ?? default,
             Admin = admission.Caller is { Scope.Admin: true } && admission.Deployment!.Template.IsBuiltIn,
             Anonymous = admission.Caller is not { } caller
-                || !caller.Scope.MayInvoke(endpoint),
+                || !caller.Scope.MayInvoke(admission.Named!.Endpoint.Id),
             IsRepeatable = repeatable,
             IsSecure = routing.IsSecure,
             Model = admission.Model,

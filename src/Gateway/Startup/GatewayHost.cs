@@ -283,7 +283,7 @@ public static partial class GatewayHost
         services.AddSingleton(new OutboundGuard(settings.WebhookAllow)).AddSingleton<WebhookSender>();
         services.AddSingleton<JobStreamWriter>().AddSingleton<JobAttempt>().AddSingleton<JobRunner>();
         services.AddSingleton(new ByteBudget((long)settings.BodyMemory << 20)).AddSingleton<JobBodyReader>();
-        services.AddSingleton<JobReader>().AddSingleton<JobSubmitter>()
+        services.AddSingleton<JobReader>().AddSingleton<JobSubmitter>().AddSingleton<CanaryJobs>()
             .AddSingleton<JobStreamApi>().AddSingleton<JobsApi>();
         services.AddHostedService(s => s.GetRequiredService<WebhookSender>());
         services.AddHostedService(s => s.GetRequiredService<JobRunner>());

@@ -67,8 +67,8 @@ internal static class StartupBanner
     private static IEnumerable<string> ExampleCommands(
         EndpointCatalog catalog, string models, string url, string bearer)
     {
-        foreach (var model in catalog.Deployments.OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal)
-            .SelectMany(d => d.Endpoint.ServedModels))
+        foreach (var model in catalog.Deployments.Where(d => d.Endpoint.Canary is null)
+            .OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal).SelectMany(d => d.Endpoint.ServedModels))
         {
             var file = Path.Combine(models, model, "example.json");
             if (!File.Exists(file) || FindPath(file, model) is not { } path) continue;

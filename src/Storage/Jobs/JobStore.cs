@@ -47,6 +47,10 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads, RedisMemor
     public Task<SubmitResult?> WhyFullAsync(string endpointId, string flow, JobLimits limits, CancellationToken ct) =>
         submissions.WhyFullAsync(endpointId, flow, limits, ct);
 
+    /// <inheritdoc cref="JobSubmissionWriter.HasIdempotencyKeyAsync"/>
+    public Task<bool> HasIdempotencyKeyAsync(string endpointId, string flow, string key, CancellationToken ct) =>
+        submissions.HasIdempotencyKeyAsync(endpointId, flow, key, ct);
+
     /// <inheritdoc cref="JobRecordReader.LookAsync"/>
     public Task<Job?> LookAsync(
         string endpointId,

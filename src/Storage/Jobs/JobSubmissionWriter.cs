@@ -120,6 +120,11 @@ internal sealed class JobSubmissionWriter
         return results;
     }
 
+    /// <summary>Whether an endpoint stores a job of a flow under an Idempotency-Key.</summary>
+    public Task<bool> HasIdempotencyKeyAsync(string endpointId, string flow, string key, CancellationToken ct) =>
+        redis.Database.KeyExistsAsync(
+            new JobKeys(endpointId).Idempotency.Append(JobKeys.IdempotencyName(flow, key))).WaitAsync(ct);
+
     /// <summary>Returns the arguments that only few submissions have.</summary>
     private static RedisValue[] More(JobSubmission job)
     {

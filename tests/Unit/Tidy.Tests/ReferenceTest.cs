@@ -47,6 +47,7 @@ public sealed partial class ReferenceTest
         "JobPolicy",
         "PlacementPolicy",
         "CorsPolicy",
+        "CanaryPolicy",
         "ModelDeclaration")]
     public void The_pages_of_declarations_name_every_field(string page, params string[] types)
     {

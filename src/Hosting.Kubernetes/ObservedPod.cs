@@ -16,6 +16,9 @@ internal sealed record ObservedPod
     /// </summary>
     public TimeSpan? Tolerance { get; init; }
 
+    /// <summary>Whether a scheduling gate holds it back: a queue has not admitted it yet.</summary>
+    public bool IsGated { get; init; }
+
     /// <summary>The pod's address; null: it has none yet.</summary>
     public string? Address { get; init; }
 

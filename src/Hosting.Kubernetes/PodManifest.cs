@@ -36,12 +36,11 @@ internal static class PodManifest
     public static V1Pod Build(
         PodSpec order, KubernetesSettings settings, string hostId, V1OwnerReference owner, ModelVolume? model = null)
     {
-        var (template, needs) = (order.Deployment.Template, order.Deployment.Template.Container);
+        var template = order.Deployment.Template;
         if (order.ShareMiB is not null || template.Gpu?.Share is not null)
             throw new InvalidOperationException($"gpu.share of template {template.Name} is set; expected a whole GPU "
                 + "or a MIG slice, because Kubernetes gives no part of a GPU's memory to a pod");
         var (volumes, mounts) = PodVolumes.Build(order, settings, model);
-        var port = needs.Port.ToString(CultureInfo.InvariantCulture);
         return new V1Pod
         {
             ApiVersion = "v1",
@@ -59,40 +58,47 @@ internal static class PodManifest
                 ImagePullSecrets = settings.PullSecrets.Count == 0 ? null
                     : settings.PullSecrets.Select(s => new V1LocalObjectReference { Name = s }).ToList(),
                 SecurityContext = PodSecurity(template),
+                PriorityClassName = NameOrNull(template.Kubernetes?.PriorityClass),
+                RuntimeClassName = NameOrNull(template.Kubernetes?.RuntimeClass),
+                NodeSelector = template.Kubernetes?.NodeSelector is { Count: > 0 } labels
+                    ? new Dictionary<string, string>(labels) : null,
                 Affinity = order.Node is { } node && order.Devices is { Count: > 0 } ? OnNode(node) : null,
                 Tolerations = Tolerations(order),
                 Volumes = volumes,
-                Containers =
-                [
-                    new V1Container
-                    {
-                        Name = PodNames.Container,
-                        Image = Image(order, settings),
-                        ImagePullPolicy = PullPolicyOf(needs.Pull),
-                        // A command replaces the image's entrypoint and its arguments; args alone replace only the
-                        // arguments.
-                        Command = template.Command.Count > 0 ? Filled(template.Command, port) : null,
-                        Args = template.Args.Count > 0 ? Filled(template.Args, port) : null,
-                        Ports = [new V1ContainerPort { ContainerPort = needs.Port }],
-                        EnvFrom =
-                        [
-                            new V1EnvFromSource
-                            {
-                                SecretRef = new V1SecretEnvSource { Name = PodNames.Of(order.PodId) },
-                            },
-                        ],
-                        Env = [Field("SLUICE_BIND", "status.podIP")],
-                        Resources = Resources(order),
-                        SecurityContext = new V1SecurityContext
-                        {
-                            AllowPrivilegeEscalation = false,
-                            ReadOnlyRootFilesystem = needs.ReadOnly,
-                            Capabilities = new V1Capabilities { Drop = ["ALL"] },
-                        },
-                        VolumeMounts = mounts,
-                    },
-                ],
+                Containers = [BuildContainer(order, settings, mounts)],
             },
+        };
+    }
+
+    private static V1Container BuildContainer(PodSpec order, KubernetesSettings settings, IList<V1VolumeMount> mounts)
+    {
+        var (template, needs) = (order.Deployment.Template, order.Deployment.Template.Container);
+        var port = needs.Port.ToString(CultureInfo.InvariantCulture);
+        return new V1Container
+        {
+            Name = PodNames.Container,
+            Image = Image(order, settings),
+            ImagePullPolicy = PullPolicyOf(needs.Pull),
+            // A command replaces the image's entrypoint and its arguments; args alone replace only the arguments.
+            Command = template.Command.Count > 0 ? Filled(template.Command, port) : null,
+            Args = template.Args.Count > 0 ? Filled(template.Args, port) : null,
+            Ports = [new V1ContainerPort { ContainerPort = needs.Port }],
+            EnvFrom =
+            [
+                new V1EnvFromSource
+                {
+                    SecretRef = new V1SecretEnvSource { Name = PodNames.Of(order.PodId) },
+                },
+            ],
+            Env = [Field("SLUICE_BIND", "status.podIP")],
+            Resources = Resources(order),
+            SecurityContext = new V1SecurityContext
+            {
+                AllowPrivilegeEscalation = false,
+                ReadOnlyRootFilesystem = needs.ReadOnly,
+                Capabilities = new V1Capabilities { Drop = ["ALL"] },
+            },
+            VolumeMounts = mounts,
         };
     }
 
@@ -151,20 +157,30 @@ internal static class PodManifest
     }
 
     private static V1ObjectMeta Metadata(
-        PodSpec order, KubernetesSettings settings, string hostId, V1OwnerReference owner) => new()
+        PodSpec order, KubernetesSettings settings, string hostId, V1OwnerReference owner)
     {
-        Name = PodNames.Of(order.PodId),
-        Labels = new Dictionary<string, string>
+        var labels = new Dictionary<string, string>
         {
             ["app.kubernetes.io/name"] = "sluice-worker",
             ["app.kubernetes.io/managed-by"] = "sluice",
             [PodNames.OwnerLabel] = settings.Owner,
             [PodNames.HostLabel] = hostId,
             [PodNames.EndpointLabel] = PodNames.Label(order.Deployment.Endpoint),
-        },
-        Annotations = PodAnnotations.Write(order),
-        OwnerReferences = [owner],
-    };
+        };
+        var annotations = PodAnnotations.Write(order);
+        var policy = order.Deployment.Template.Kubernetes;
+        if (NameOrNull(policy?.Queue) is { } queue) labels[PodNames.QueueLabel] = queue;
+        if (policy?.SafeToEvict is { } safe) annotations[PodNames.SafeToEvict] = safe ? "true" : "false";
+        return new V1ObjectMeta
+        {
+            Name = PodNames.Of(order.PodId),
+            Labels = labels,
+            Annotations = annotations,
+            OwnerReferences = [owner],
+        };
+    }
+
+    private static string? NameOrNull(string? name) => name is { Length: > 0 } ? name : null;
 
     private static V1PodSecurityContext PodSecurity(Template template)
     {
@@ -227,6 +243,14 @@ internal static class PodManifest
             tolerations.Add(new V1Toleration
             {
                 Key = NodeGpus.WholeGpu, OperatorProperty = "Exists", Effect = "NoSchedule",
+            });
+        foreach (var taint in order.Deployment.Template.Kubernetes?.Tolerations ?? [])
+            tolerations.Add(new V1Toleration
+            {
+                Key = taint.Key,
+                OperatorProperty = taint.Value.Length > 0 ? "Equal" : "Exists",
+                Value = NameOrNull(taint.Value),
+                Effect = NameOrNull(taint.Effect),
             });
         return tolerations;
 

@@ -16,6 +16,12 @@ internal static class PodNames
 
     public const string EndpointLabel = "sluice/endpoint";
 
+    /// <summary>The queue of Kueue that admits the pod (kueue.sigs.k8s.io, "Run plain Pods").</summary>
+    public const string QueueLabel = "kueue.x-k8s.io/queue-name";
+
+    /// <summary>Whether the cluster autoscaler may evict the pod (its FAQ, "What types of Pods can prevent").</summary>
+    public const string SafeToEvict = "cluster-autoscaler.kubernetes.io/safe-to-evict";
+
     /// <summary>
     /// Returns the name of a pod and of its Secret. It is fixed, so a repeated order finds the pod of the first one.
     /// </summary>

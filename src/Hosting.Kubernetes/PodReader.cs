@@ -9,6 +9,9 @@ namespace Sluice.Hosting.Kubernetes;
 /// </summary>
 internal static class PodReader
 {
+    /// <summary>The reason of a pod with scheduling gates (kubernetes.io, "Pod Scheduling Readiness").</summary>
+    private const string Gated = "SchedulingGated";
+
     /// <summary>How long the kubelet may repeat a pull: registries fail for seconds.</summary>
     private static readonly TimeSpan PullTolerance = TimeSpan.FromSeconds(30);
 
@@ -71,7 +74,13 @@ internal static class PodReader
         if (container?.State?.Running is not null) return observed with { Progress = PodProgress.Running };
         if (container?.State?.Waiting is { } waiting) return Waiting(observed, waiting);
         if (Condition(pod, "PodScheduled") is { Status: "False" } unscheduled)
-            return observed with { Progress = PodProgress.Unscheduled, Reason = DescribeUnscheduled(unscheduled) };
+            return observed with
+            {
+                Progress = PodProgress.Unscheduled,
+                IsGated = unscheduled.Reason == Gated,
+                Reason = Join(unscheduled.Reason == Gated ? "waits for its queue" : "no node has room",
+                    unscheduled.Message),
+            };
         return observed with
         {
             Progress = observed.ScheduledAt is null ? PodProgress.Unscheduled : PodProgress.Preparing,
@@ -84,10 +93,6 @@ internal static class PodReader
             return observed with { Reason = Join(waiting.Reason ?? "", waiting.Message) };
         return observed with { Reason = Join(known.Means, waiting.Message), Tolerance = known.Tolerance };
     }
-
-    private static string DescribeUnscheduled(V1PodCondition condition) => condition.Reason == "SchedulingGated"
-        ? Join("waits for its queue", condition.Message)
-        : Join("no node has room", condition.Message);
 
     private static string DescribeExit(V1Pod pod, V1ContainerStateTerminated terminated)
     {

@@ -6,12 +6,15 @@ namespace Sluice.Hosting.Kubernetes;
 /// Decides how long a start waits for what the Pod object says. Its state is the time of the last change of the
 /// reason; times are passed in.
 /// </summary>
-/// <param name="scheduleTimeout">How long the pod may wait for a node.</param>
+/// <param name="scheduleTimeout">
+/// How long the pod may wait for a node. The time in a queue, which holds it back, does not count.
+/// </param>
 /// <param name="begun">Timestamp of the beginning of the wait.</param>
 internal sealed class StartWait(TimeSpan scheduleTimeout, long begun)
 {
     private static readonly TimeSpan CheckAtLeastEvery = TimeSpan.FromSeconds(30);
 
+    private TimeSpan admitted;
     private TimeSpan? scheduled;
     private TimeSpan? intolerableSince;
 
@@ -28,7 +31,15 @@ internal sealed class StartWait(TimeSpan scheduleTimeout, long begun)
         if (pod.Progress == PodProgress.Unscheduled)
         {
             if (misfit is not null) return (misfit, CheckAtLeastEvery);
-            return elapsed < scheduleTimeout ? (null, Shorter(scheduleTimeout - elapsed))
+            if (pod.IsGated)
+            {
+                // A repeated start would lose its place in the queue.
+                admitted = elapsed;
+                return (null, CheckAtLeastEvery);
+            }
+
+            var waited = elapsed - admitted;
+            return waited < scheduleTimeout ? (null, Shorter(scheduleTimeout - waited))
                 : ($"no node took the pod within {scheduleTimeout.TotalSeconds:0} s: {pod.Reason}", CheckAtLeastEvery);
         }
 

@@ -45,6 +45,7 @@ public static partial class EndpointRules
         check.Env(t.Env);
         Check(t.Container, check);
         if (t.Gpu is { } gpu) GpuRules.Check(gpu, check);
+        if (t.Kubernetes is { } kubernetes) KubernetesRules.Check(check, t, kubernetes);
         if (t.Pod is { } pod) PodRules.Check(pod, check, "pod.");
         return check.Errors;
     }

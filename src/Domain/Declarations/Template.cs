@@ -65,6 +65,10 @@ public sealed record Template
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public GpuRequirements? Gpu { get; init; }
 
+    /// <summary>How Kubernetes schedules its pods; null: as any pod.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public KubernetesPolicy? Kubernetes { get; init; }
+
     /// <summary>What pods of this template have; null: the template is meant for workers.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public PodPolicy? Pod { get; init; }

@@ -36,7 +36,7 @@ public sealed partial class ReferenceTest
     }
 
     [Theory]
-    [InlineData("template", "Template", "ContainerRequirements", "GpuRequirements", "PodPolicy")]
+    [InlineData("template", "Template", "ContainerRequirements", "GpuRequirements", "PodPolicy", "KubernetesPolicy")]
     [InlineData("pod", "UserPodSpec")]
     [InlineData(
         "endpoint",

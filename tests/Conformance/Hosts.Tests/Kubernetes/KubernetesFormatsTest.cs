@@ -85,6 +85,14 @@ public sealed class KubernetesFormatsTest
         Assert.Equal("too large", wait.Decide(pending, "too large", Seconds(0)).Failure);
 
         wait = new StartWait(TimeSpan.FromMinutes(10), 0);
+        var gated = Read("""
+            {"phase":"Pending","conditions":[{"type":"PodScheduled","status":"False","reason":"SchedulingGated"}]}
+            """);
+        Assert.Null(wait.Decide(gated, null, Seconds(9000)).Failure);
+        Assert.Equal((null, TimeSpan.FromSeconds(1)), wait.Decide(pending, null, Seconds(9599)));
+        Assert.NotNull(wait.Decide(pending, null, Seconds(9600)).Failure);
+
+        wait = new StartWait(TimeSpan.FromMinutes(10), 0);
         var (pulls, fails) = (Read(Waiting("ErrImagePull", "x")), Read(Waiting("ImagePullBackOff", "x")));
         Assert.Null(wait.Decide(Read(Waiting("ContainerCreating", "")), null, Seconds(100)).Failure);
         Assert.Null(wait.Decide(pulls, null, Seconds(101)).Failure);
@@ -200,6 +208,37 @@ public sealed class KubernetesFormatsTest
         var slice = Build(
             Order(new Template { Name = "t", Gpu = new GpuRequirements() }, "n1:nvidia.com/mig-1g.10gb:4"));
         Assert.Equal("1", slice.Spec.Containers[0].Resources.Limits["nvidia.com/mig-1g.10gb"].ToString());
+    }
+
+    [Fact]
+    public void The_policy_of_a_template_is_in_its_pods()
+    {
+        var policy = new KubernetesPolicy
+        {
+            Queue = "inference",
+            PriorityClass = "low",
+            RuntimeClass = "kata",
+            NodeSelector = new Dictionary<string, string> { ["pool"] = "spot" },
+            Tolerations =
+            [
+                new NodeToleration { Key = "spot" },
+                new NodeToleration { Key = "team", Value = "a", Effect = "NoExecute" },
+            ],
+            SafeToEvict = true,
+        };
+        var pod = Build(Order(new Template { Name = "t", Kubernetes = policy }));
+        Assert.Equal("inference", pod.Metadata.Labels["kueue.x-k8s.io/queue-name"]);
+        Assert.Equal("true", pod.Metadata.Annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"]);
+        Assert.Equal(("low", "kata"), (pod.Spec.PriorityClassName, pod.Spec.RuntimeClassName));
+        Assert.Equal("spot", pod.Spec.NodeSelector["pool"]);
+        Assert.Equal(["spot Exists  ", "team Equal a NoExecute"],
+            pod.Spec.Tolerations.Where(t => t.Key is "spot" or "team")
+                .Select(t => $"{t.Key} {t.OperatorProperty} {t.Value} {t.Effect}"));
+
+        var plain = Build(Order(new Template { Name = "t" }));
+        Assert.Null(plain.Spec.PriorityClassName);
+        Assert.DoesNotContain("kueue.x-k8s.io/queue-name", plain.Metadata.Labels.Keys);
+        Assert.DoesNotContain("cluster-autoscaler.kubernetes.io/safe-to-evict", plain.Metadata.Annotations.Keys);
     }
 
     [Fact]

@@ -2,6 +2,7 @@
 // action changes something in the gateway. It prints one line of JSON for each check, and {"done": true} at the end.
 // SLUICE_URL and SLUICE_ADMIN_KEY name the gateway, whose manifest has the endpoints digits and story.
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { ATTACK, call, declare, ended, key, open, run, signIn, until, url } from "./gateway.mjs";
 
 const axe = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
@@ -151,6 +152,34 @@ await check("a wrong setting is refused with its field, a right one is shown and
   holds((await call("GET", "/api/v1/endpoints/reports")).scaling.max === 3, "the change was not made");
 });
 
+await check("a revision is shown with its changes and declared again", async () => {
+  await page.goto(ui("endpoints/reports/revisions"));
+  const rows = page.locator("table tbody tr");
+  await rows.nth(1).waitFor();
+  holds((await rows.first().innerText()).includes("scaling.max"), await rows.first().innerText());
+  await rows.nth(1).getByRole("button", { name: "Roll back" }).click();
+  const row = page.getByRole("dialog").locator("table.diff tbody tr");
+  await row.first().waitFor();
+  holds((await row.allInnerTexts()).join().replace(/\s+/g, " ") === "scaling.max 3 2", await row.first().innerText());
+  holds((await call("GET", "/api/v1/endpoints/reports")).scaling.max === 3, "it was rolled back without a confirmation");
+  await page.getByRole("dialog").getByRole("button", { name: "Roll back" }).click();
+  await page.getByText("reports is declared as it was.").waitFor();
+  holds((await call("GET", "/api/v1/endpoints/reports")).scaling.max === 2, "it was not rolled back");
+});
+
+await check("a page of another origin cannot show the dashboard in a frame", async () => {
+  const server = createServer((_, response) => response.setHeader("Content-Type", "text/html").end("<iframe></iframe>"));
+  await new Promise((listens) => server.listen(0, "127.0.0.1", listens));
+  const other = await browser.newContext();
+  const foreign = await other.newPage();
+  const refused = foreign.waitForEvent("console", (m) => /frame-ancestors|X-Frame-Options/.test(m.text()));
+  await foreign.goto(`http://127.0.0.1:${server.address().port}/`);
+  await foreign.locator("iframe").evaluate((frame, page) => { frame.src = page; }, ui(""));
+  await refused;
+  server.close();
+  await other.close();
+});
+
 await check("a log is followed and searched", async () => {
   const worker = (await ended("reports", await run("reports", { say: "the first line" }))).workerId;
   await page.goto(ui(`endpoints/reports/workers/${worker}`));
@@ -234,7 +263,7 @@ await check("a key that only invokes sees its own screens", async () => {
 const screens = [
   ["", "reports"], ["endpoints", "reports"], ["endpoints/reports", "Requests per second"],
   ["endpoints/reports/workers", /^reports-/], ["endpoints/reports/decisions", /starts 1/],
-  ["endpoints/reports/settings", "Maximum workers"], ["jobs", dead.slice(-8)], [`jobs/reports/${dead}`, "Attempt 1 on"],
+  ["endpoints/reports/settings", "Maximum workers"], ["endpoints/reports/revisions", "Roll back"], ["jobs", dead.slice(-8)], [`jobs/reports/${dead}`, "Attempt 1 on"],
   ["playground", "Choose an endpoint"], ["playground/story?mode=chat", "System message"],
   ["playground/digits?mode=tensors", "image"], ["models", "Nothing is uploaded"], ["pods", "Create a pod"],
   ["gpus", "ONNX Runtime"], ["keys", "<img src=x"], ["usage", "Requests"],

@@ -14,6 +14,8 @@ export interface Field {
 
 export interface Group {
   title: string;
+  /** The object that an endpoint must have; without it, the group is not shown. */
+  needs?: string;
   fields: Field[];
 }
 
@@ -68,6 +70,14 @@ export const GROUPS: Group[] = [
       f("placement.priority", "GPU priority", "int", "-1000 to 1000; higher first", { min: -1000, max: 1000 }),
       f("placement.weight", "GPU weight", "int", "1 to 1000", { min: 1, max: 1000 }),
       f("public", "Public", "bool", "Requests need no key"),
+    ],
+  },
+  {
+    title: "Canary",
+    needs: "canary",
+    fields: [
+      f("canary.of", "Canary of", "text", "The endpoint whose requests and jobs it shares"),
+      f("canary.weight", "Weight", "int", "0 to 100: percent of the requests and jobs", { min: 0, max: 100 }),
     ],
   },
 ];

@@ -89,6 +89,7 @@ export interface Endpoint {
   models: string[];
   servedModels: string[];
   origin: "manifest" | "api";
+  canary?: { of: string; weight: number };
   scaling: Record<string, unknown> & { min: number; max: number; scaler: string; pause: string };
   status: {
     workers: Record<string, number>;

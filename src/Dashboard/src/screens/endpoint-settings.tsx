@@ -78,7 +78,7 @@ export function Settings({ endpoint, reload }: { endpoint: Endpoint; reload: () 
       <section class="card" aria-label="Settings">
         <div class="card-body stack">
           <span />
-          {GROUPS.map((g) => (
+          {GROUPS.filter((g) => !g.needs || valueAt(before, g.needs)).map((g) => (
             <fieldset key={g.title} class="group">
               <legend>{g.title}</legend>
               <div class="form-grid">
@@ -113,22 +113,29 @@ export function Settings({ endpoint, reload }: { endpoint: Endpoint; reload: () 
   );
 }
 
+/** The fields that change, with their values now and then. */
+export function ChangeTable({ changes }: { changes: Change[] }) {
+  return (
+    <div class="scroll">
+      <table class="table diff">
+        <thead><tr><th>Field</th><th>Now</th><th>New</th></tr></thead>
+        <tbody>
+          {changes.map((c) => (
+            <tr key={c.field}>
+              <td>{c.field}</td><td class="old">{show(c.before)}</td><td class="new">{show(c.after)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
 function Review({ changes, fixedBy, busy, apply }:
   { changes: Change[]; fixedBy: boolean; busy: boolean; apply: () => void }) {
   return (
     <Card title="Changes" note={fixedBy ? "for the manifest" : "the gateway has checked them; nothing is changed yet"}>
-      <div class="scroll">
-        <table class="table diff">
-          <thead><tr><th>Field</th><th>Now</th><th>New</th></tr></thead>
-          <tbody>
-            {changes.map((c) => (
-              <tr key={c.field}>
-                <td>{c.field}</td><td class="old">{show(c.before)}</td><td class="new">{show(c.after)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <ChangeTable changes={changes} />
       {fixedBy ? (
         <div class="card-body">
           <Json label="Lines for the manifest" value={changes.map((c) => `${c.field}: ${show(c.after)}`).join("\n")} />

@@ -5,6 +5,7 @@ import type { Decision, Endpoint, WorkerList } from "../lib/types";
 import { Banner, Empty, ErrorBanner, Head, Loading, State, Time, WorkerStates } from "../ui/parts";
 import { EndpointCharts } from "./endpoint-charts";
 import { Decisions } from "./endpoint-decisions";
+import { Revisions } from "./endpoint-revisions";
 import { Settings } from "./endpoint-settings";
 import { Workers } from "./endpoint-workers";
 import { EndpointState } from "./endpoints";
@@ -15,7 +16,7 @@ export interface Decided {
 }
 
 const TABS: [string, string][] = [["", "Activity"], ["workers", "Workers"], ["decisions", "Decisions"],
-  ["settings", "Settings"]];
+  ["settings", "Settings"], ["revisions", "Revisions"]];
 
 /** One endpoint: activity, workers, scaling decisions and settings. */
 export function EndpointScreen({ parts }: { parts: string[] }) {
@@ -38,6 +39,11 @@ export function EndpointScreen({ parts }: { parts: string[] }) {
         <>
           <EndpointState endpoint={e} />
           {e.public ? <State name="public" text="public" title="Requests need no key" /> : null}
+          {e.canary ? (
+            <span class="faint">
+              gets {e.canary.weight} % of <a href={link(["endpoints", e.canary.of])}>{e.canary.of}</a>
+            </span>
+          ) : null}
           <span class="faint">on {e.template}, declared by {e.origin === "manifest" ? "the manifest" : "the API"}</span>
         </>
       }>
@@ -57,6 +63,7 @@ export function EndpointScreen({ parts }: { parts: string[] }) {
         {tab === "" ? <EndpointCharts id={id} endpoint={e} decided={decided.data} /> : null}
         {tab === "workers" ? <Workers id={id} workers={workers} /> : null}
         {tab === "decisions" ? <Decisions decided={decided} /> : null}
+        {tab === "revisions" ? <Revisions endpoint={e} reload={endpoint.reload} /> : null}
         {tab === "settings" ? <Settings endpoint={e} reload={endpoint.reload} /> : null}
       </div>
     </>

@@ -9,7 +9,7 @@ ONNXRUNTIME ?= cpu
 
 .PHONY: help deps models restore build test test-fast run images up down publish clean \
     load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams load-upload fuzz chaos batch-chaos pod-chaos notebooks screenshots faults \
-    scale-cycles square-wave leader-kills idle-endpoints stream-failover simulate simulate-real
+    scale-cycles square-wave leader-kills idle-endpoints stream-failover redis-failover simulate simulate-real
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -106,6 +106,10 @@ chaos: publish ## Kill gateways, workers and Redis during 50,000 jobs; check eve
 
 batch-chaos: publish ## Kill gateways, workers and Redis during a batch of 10,000 lines; check each line (3 min)
 	dotnet run -c Release --project loadtests/Scenarios -- batch-chaos $(if $(SEED),--seed $(SEED))
+
+redis-failover: publish ## Kill the primary of Redis under load, Sentinels promote a replica; check every job (5 min)
+	dotnet run -c Release --project loadtests/Scenarios -- redis-failover $(if $(SEED),--seed $(SEED)) \
+	    $(if $(FAILOVERS),--failovers $(FAILOVERS))
 
 stream-failover: publish ## Kill 50 workers and 20 gateways while 64 texts stream; compare every text (10 min)
 	dotnet run -c Release --project loadtests/Scenarios -- stream-failover

@@ -12,6 +12,7 @@ using Sluice.Scenarios.Generation;
 // batch-chaos [--lines N] [--kills N] [--seed N]
 // stream-failover [--kills N] [--gateway-kills N] [--seed N]
 // stream-overhead [--rounds N] [--streams N]
+// redis-failover [--failovers N] [--seed N]
 // token-limit [--seconds N]
 // scale-cycles [--cycles N] [--requests N]
 // square-wave [--seconds N], leader-kills [--seconds N], idle-endpoints [--seconds N] [--endpoints N]
@@ -82,6 +83,17 @@ switch (args.FirstOrDefault())
         await using (var batch = new BatchChaos(Number("--lines", 10_000), Number("--kills", 60), batchSeed))
             await TellAsync("batch-chaos", await batch.RunAsync(CancellationToken.None));
         return 0;
+    case "redis-failover":
+        var failoverSeed = Number("--seed", Environment.TickCount);
+        var tables = new List<string>();
+        foreach (var replicas in new[] { 1, 0 })
+        {
+            await using var failover = new RedisFailover(Number("--failovers", 6), replicas, failoverSeed);
+            tables.Add(await failover.RunAsync(CancellationToken.None));
+        }
+
+        await TellAsync("redis-failover", string.Join('\n', tables), $"make redis-failover SEED={failoverSeed}");
+        return 0;
     case "stream-failover":
         await using (var streams = new StreamFailover(
             Number("--kills", 50), Number("--gateway-kills", 20), Number("--seed", Environment.TickCount)))
@@ -129,7 +141,7 @@ switch (args.FirstOrDefault())
     default:
         await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|generation-throughput|prefill-interference|cold-start|worker-studies|worker-device"
             + "|chaos|batch-chaos|stream-failover|stream-overhead|token-limit|conversations|cache-dispatch"
-            + "|scale-cycles|square-wave|leader-kills|idle-endpoints"
+            + "|redis-failover|scale-cycles|square-wave|leader-kills|idle-endpoints"
             + "|poll-storm|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N]"
             + " [--out FILE] [--before FOLDER]");
         return 2;

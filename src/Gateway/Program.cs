@@ -26,11 +26,15 @@ try
         ? new EmbeddedRedis(Path.Combine(data.Path, "redis"), logs.CreateLogger<EmbeddedRedis>()) : null;
     if (embedded is not null) await embedded.StartAsync();
     var address = settings.Redis ?? embedded!.ConnectionString;
-    using var redis = await RedisSetup.ConnectAsync(address);
     var log = logs.CreateLogger("Sluice.Gateway.Redis");
-    await RedisSetup.WaitAsync(redis, address, TimeSpan.FromSeconds(60), TimeProvider.System, log);
+    var patience = TimeSpan.FromSeconds(60);
+    using var redis = await RedisSetup.ConnectAsync(address, patience, TimeProvider.System, log);
+    await RedisSetup.WaitAsync(redis, address, patience, TimeProvider.System, log);
     await RedisSetup.CheckAsync(redis, log);
-    var store = new RedisStore(redis, embedded is null ? null : () => embedded.DiskIsFull);
+    using var waiting = settings.RedisWaitReplicas == 0 ? null
+        : await RedisSetup.OpenAsync(address, patience, TimeProvider.System, log);
+    var store = new RedisStore(redis, embedded is null ? null : () => embedded.DiskIsFull,
+        waiting is null ? null : new ReplicatedWrites(waiting, settings.RedisWaitReplicas));
     await JobSchemaVersion.CheckAsync(store, await new CatalogStore(store).EndpointsAsync());
     var share = new PayloadShare(store, settings.Payloads);
     await share.CheckAsync();

@@ -44,6 +44,11 @@ public sealed record GatewaySettings
     /// </summary>
     public string? Redis { get; init; }
 
+    /// <summary>
+    /// The number of replicas of Redis that have a job before its submission is acknowledged. 0: none.
+    /// </summary>
+    public int RedisWaitReplicas { get; init; }
+
     /// <summary>The folder with large job inputs and outputs. All gateways of one Redis share it.</summary>
     public string Payloads { get; init; } = Path.Combine("data", "payloads");
 
@@ -186,8 +191,8 @@ public sealed record GatewaySettings
             LogLevel = Text("SLUICE_LOG_LEVEL") is not { } level ? defaults.LogLevel
                 : Enum.TryParse<LogLevel>(level, ignoreCase: true, out var parsed) && !char.IsDigit(level[0]) ? parsed
                 : throw Invalid("SLUICE_LOG_LEVEL", level, string.Join(", ", Enum.GetNames<LogLevel>())),
-            Drain = Number("SLUICE_DRAIN_SECONDS", 604800) is { } seconds
-                ? TimeSpan.FromSeconds(seconds) : defaults.Drain,
+            Drain = Number("SLUICE_DRAIN_SECONDS", 604800) is { } s ? TimeSpan.FromSeconds(s) : defaults.Drain,
+            RedisWaitReplicas = Number("SLUICE_REDIS_WAIT_REPLICAS", 8) ?? defaults.RedisWaitReplicas,
             PollRate = Number("SLUICE_POLL_RATE", 1_000_000) ?? defaults.PollRate,
             BodyMemory = Number("SLUICE_BODY_MEMORY", 1 << 20) ?? defaults.BodyMemory,
             StandbyWorkers = standby ?? defaults.StandbyWorkers,

@@ -12,17 +12,52 @@ public static partial class RedisSetup
     /// <summary>Minimum major version: Redis 7 introduced script flags (allow-oom).</summary>
     private const int MinVersion = 7;
 
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+
     /// <summary>
     /// Creates the connection. A server that is not reachable is not an error: the client connects in the background.
+    /// Sentinels are waited for, because they name the server.
     /// </summary>
     /// <param name="settings">The address in the form of StackExchange.Redis.</param>
-    public static async Task<ConnectionMultiplexer> ConnectAsync(string settings)
+    /// <param name="patience">How long to wait for the Sentinels and their primary.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Receives a warning after each failed attempt.</param>
+    /// <exception cref="InvalidOperationException">No Sentinel named a primary in time.</exception>
+    public static async Task<ConnectionMultiplexer> ConnectAsync(
+        string settings, TimeSpan patience, TimeProvider time, ILogger logger)
     {
-        var connection = await ConnectionMultiplexer.ConnectAsync(RedisClientOptions.Parse(settings));
+        var connection = await OpenAsync(settings, patience, time, logger);
         SluiceMeter.Meter.CreateObservableCounter(
             MetricNames.RedisCommands, () => connection.OperationCount, "{command}",
             "Number of commands sent to Redis, including scripts.");
         return connection;
+    }
+
+    /// <summary>Creates the connection for writes that replicas confirm.</summary>
+    /// <inheritdoc cref="ConnectAsync"/>
+    public static async Task<ConnectionMultiplexer> OpenAsync(
+        string settings, TimeSpan patience, TimeProvider time, ILogger logger)
+    {
+        var options = RedisClientOptions.Parse(settings);
+        if (options.ServiceName is null) return await ConnectionMultiplexer.ConnectAsync(options);
+        var started = time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return await RedisSentinels.ConnectAsync(options);
+            }
+            catch (Exception e) when (e is RedisException or TimeoutException)
+            {
+                var sentinels = string.Join(", ", options.EndPoints.Select(a => a.ToString()));
+                if (time.GetElapsedTime(started) >= patience)
+                    throw new InvalidOperationException($"The Sentinels {sentinels} named no primary of the service "
+                        + $"'{options.ServiceName}' for {patience.TotalSeconds:0.#} s; check SLUICE_REDIS. "
+                        + $"Cause: {e.Message}", e);
+                RedisUnreachable(logger, sentinels, e.Message);
+                await Task.Delay(RetryPause, time);
+            }
+        }
     }
 
     /// <summary>Waits until Redis responds to a command.</summary>
@@ -37,7 +72,7 @@ public static partial class RedisSetup
     {
         var started = time.GetTimestamp();
         while (!await TryPingAsync())
-            await Task.Delay(TimeSpan.FromSeconds(1) < patience ? TimeSpan.FromSeconds(1) : patience, time);
+            await Task.Delay(RetryPause < patience ? RetryPause : patience, time);
 
         async Task<bool> TryPingAsync()
         {
@@ -91,9 +126,9 @@ public static partial class RedisSetup
         || e.Message.Contains("WRONGPASS", StringComparison.Ordinal)
         || (e.InnerException is { } inner && IsWrongPassword(inner));
 
-    /// <summary>Checks the version and the eviction policy of each server.</summary>
-    /// <exception cref="InvalidOperationException">A server is too old, or its eviction policy can delete keys of the
-    /// gateway.</exception>
+    /// <summary>Checks the version, the mode and the eviction policy of each server.</summary>
+    /// <exception cref="InvalidOperationException">A server is too old, belongs to a Redis Cluster (ADR 128), or its
+    /// eviction policy can delete keys of the gateway.</exception>
     public static async Task CheckAsync(ConnectionMultiplexer connection, ILogger logger)
     {
         foreach (var address in connection.GetEndPoints())
@@ -108,14 +143,19 @@ public static partial class RedisSetup
             if (server.Version.Major < MinVersion)
                 throw new InvalidOperationException($"Redis {address} has version '{server.Version}'; expected "
                     + $"{MinVersion} or newer.");
-            await CheckPolicyAsync(server, logger);
+            await CheckConfigurationAsync(server, logger);
         }
     }
 
-    private static async Task CheckPolicyAsync(IServer server, ILogger logger)
+    private static async Task CheckConfigurationAsync(IServer server, ILogger logger)
     {
         // INFO instead of CONFIG GET: managed Redis services do not allow CONFIG.
         var info = (await server.InfoAsync()).SelectMany(g => g).ToLookup(p => p.Key, p => p.Value);
+        if (server.ServerType == ServerType.Cluster || info["redis_mode"].FirstOrDefault() == "cluster")
+            throw new InvalidOperationException(
+                $"Redis {server.EndPoint} is a node of a Redis Cluster; expected one primary. Use a primary with "
+                + "replicas and Sentinel (host:26379,serviceName=NAME,password=...), a managed primary with a replica, "
+                + "or one server.");
         var policy = info["maxmemory_policy"].FirstOrDefault();
         if (policy is not null and not "noeviction")
             throw new InvalidOperationException(

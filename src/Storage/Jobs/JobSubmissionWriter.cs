@@ -92,8 +92,8 @@ internal sealed class JobSubmissionWriter
         }
 
         var d = k.Dispatch;
-        var reply = await SubmitLua.RunAsync(
-            redis.Database,
+        var reply = await redis.RunAcknowledgedAsync(
+            SubmitLua,
             [
                 d.Queue, d.Flows, d.Meta, d.Finish, k.Index, d.Jobs, d.Watchers, d.Blobs, k.Idempotency, k.Expired,
                 k.ExpiredBefore, k.Bytes,

@@ -119,12 +119,11 @@ public sealed class PayloadSweep(RedisStore redis, PayloadShare share, TimeProvi
     private List<RedisKey> JobHashes()
     {
         var keys = new List<RedisKey> { FilesKey };
-        foreach (var address in redis.Connection.GetEndPoints())
+        var primaries = redis.Connection.GetServers().Where(s => s is { IsConnected: true, IsReplica: false }).ToList();
+        if (primaries.Count == 0)
+            throw new TimeoutException("No primary of Redis is connected; its jobs may refer to payload files");
+        foreach (var server in primaries)
         {
-            var server = redis.Connection.GetServer(address);
-            if (!server.IsConnected)
-                throw new TimeoutException($"Redis {address} is not connected; its jobs may refer to payload files");
-            if (server.IsReplica) continue;
             foreach (var kind in new[] { "jobs", "results" })
                 keys.AddRange(server.Keys(pattern: (string)DispatchKeysPattern(kind)!, pageSize: 1000));
             keys.AddRange(server.Keys(pattern: BatchPartsPattern, pageSize: 1000));

@@ -7,6 +7,12 @@ public static class RedisClientOptions
 {
     private const int ConnectTimeoutMs = 2000;
 
+    /// <summary>
+    /// How often the client reads the role of each of several servers. Without it, the client uses a promoted replica
+    /// up to a minute later.
+    /// </summary>
+    private const int RoleCheckSeconds = 1;
+
     /// <summary>Parses an address and adds the options.</summary>
     /// <param name="settings">The address in the form of StackExchange.Redis.</param>
     public static ConfigurationOptions Parse(string settings)
@@ -29,6 +35,8 @@ public static class RedisClientOptions
         options.Protocol = RedisProtocol.Resp2;
         // The details are counters of the client. The log contains the command and the cause without them.
         options.IncludeDetailInExceptions = false;
+        if (options.EndPoints.Count > 1 || options.ServiceName is not null)
+            options.ConfigCheckSeconds = RoleCheckSeconds;
         return options;
     }
 }

@@ -24,6 +24,9 @@ public enum RedisFault
     /// <summary>A part of the cluster, or a replica that <c>min-replicas-to-write</c> requires, is missing.</summary>
     Incomplete,
 
+    /// <summary>Too few replicas confirmed a write. Its outcome is unknown.</summary>
+    NotReplicated,
+
     /// <summary>
     /// The ACL does not allow the user of the gateway to run the command, or to access the key or channel.
     /// </summary>

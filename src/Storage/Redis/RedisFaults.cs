@@ -35,6 +35,7 @@ public static class RedisFaults
     {
         RedisServerException s => Reply(s.Message),
         RedisDiskFullException => RedisFault.DiskFull,
+        NotReplicatedException => RedisFault.NotReplicated,
         RedisConnectionException { Message: var text }
             when text.Contains("not eligible for replica", StringComparison.Ordinal) => RedisFault.ReadOnly,
         RedisCommandException { Message: var text }
@@ -52,6 +53,7 @@ public static class RedisFaults
         RedisFault.Loading => "Redis is loading its data.",
         RedisFault.Busy => "Redis is busy with a long script.",
         RedisFault.Incomplete => "A part of the Redis cluster is unavailable.",
+        RedisFault.NotReplicated => "Too few replicas of Redis confirmed the write (SLUICE_REDIS_WAIT_REPLICAS).",
         RedisFault.NoPermission => "Redis denies a command to the gateway's user (ACL).",
         RedisFault.DiskFull => "Redis cannot write to its disk, which is full or defective.",
         RedisFault.WrongData => "A key in Redis has an unexpected type. The gateway log contains the command.",

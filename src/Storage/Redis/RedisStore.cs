@@ -5,7 +5,9 @@ namespace Sluice.Storage.Redis;
 /// <summary>Provides the shared connection to Redis.</summary>
 /// <param name="connection">The connection.</param>
 /// <param name="diskIsFull">Returns whether the disk of the embedded Redis is full; null for an external Redis.</param>
-public sealed class RedisStore(IConnectionMultiplexer connection, Func<bool>? diskIsFull = null)
+/// <param name="replicated">Runs the scripts whose writes replicas confirm; null: no write is confirmed.</param>
+public sealed class RedisStore(
+    IConnectionMultiplexer connection, Func<bool>? diskIsFull = null, ReplicatedWrites? replicated = null)
 {
     /// <summary>
     /// Throws <see cref="RedisDiskFullException"/> if the disk is full. Call it before a write that will be
@@ -21,10 +23,23 @@ public sealed class RedisStore(IConnectionMultiplexer connection, Func<bool>? di
     public IConnectionMultiplexer Connection => connection;
 
     /// <summary>
-    /// Registers a callback for restored connections. After a reconnect, the server may be a different one, or may have
-    /// lost its last writes.
+    /// Registers a callback for restored connections and for another primary. The server may be a different one, or may
+    /// have lost its last writes.
     /// </summary>
-    public void OnReconnected(Action callback) => connection.ConnectionRestored += (_, _) => callback();
+    public void OnReconnected(Action callback)
+    {
+        connection.ConnectionRestored += (_, _) => callback();
+        // A replica is connected before it becomes the primary, so a failover restores no connection.
+        connection.ConfigurationChanged += (_, _) => callback();
+    }
+
+    /// <summary>
+    /// Runs a script whose writes are acknowledged to clients: it returns when the replicas that the gateway requires
+    /// have them.
+    /// </summary>
+    /// <exception cref="NotReplicatedException">See <see cref="ReplicatedWrites.RunAsync"/>.</exception>
+    public Task<RedisResult> RunAcknowledgedAsync(Script script, RedisKey[] keys, RedisValue[] args) =>
+        replicated?.RunAsync(script, keys, args) ?? script.RunAsync(Database, keys, args);
 
     /// <summary>Sends a message to all subscribers of a channel.</summary>
     public Task PublishAsync(string channel, string message) =>

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Gateway.Startup;
 using Sluice.Testing;
+using StackExchange.Redis;
 
 namespace Sluice.Gateway.Tests;
 
@@ -16,7 +17,7 @@ public sealed class RedisSetupTest(RedisFixture redis) : IClassFixture<RedisFixt
         var isRejected = settings == "wrong password";
         if (isRejected)
             settings = redis.ConnectionString.Replace(RedisFixture.Password, "another", StringComparison.Ordinal);
-        using var connection = await RedisSetup.ConnectAsync(settings);
+        using var connection = await ConnectAsync(settings);
         var e = await Assert.ThrowsAsync<InvalidOperationException>(() => RedisSetup.WaitAsync(
             connection,
             settings,
@@ -30,9 +31,39 @@ public sealed class RedisSetupTest(RedisFixture redis) : IClassFixture<RedisFixt
     }
 
     [Fact]
+    public async Task Sentinels_that_do_not_know_the_service_are_reported_with_its_name()
+    {
+        await using var primary = await RedisServer.StartAsync();
+        await using var sentinel = await RedisServer.StartSentinelAsync("known", primary, 1, ChildProcess.Patience);
+        foreach (var address in new[] { sentinel.Address, "127.0.0.1:1" })
+        {
+            var settings = $"{address},serviceName=other,password={RedisFixture.Password}";
+            var e = await Assert.ThrowsAsync<InvalidOperationException>(() => RedisSetup.OpenAsync(
+                settings, TimeSpan.FromMilliseconds(1), TimeProvider.System, NullLogger.Instance));
+            Assert.Contains($"The Sentinels {address}", e.Message, StringComparison.Ordinal);
+            Assert.Contains("'other'", e.Message, StringComparison.Ordinal);
+            Assert.Contains("SLUICE_REDIS", e.Message, StringComparison.Ordinal);
+            Assert.DoesNotContain(RedisFixture.Password, e.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_Redis_Cluster_is_rejected_by_its_name()
+    {
+        await using var node = await RedisServer.StartAsync(
+            "--cluster-enabled", "yes", "--cluster-port", $"{FreePort.Find()}");
+        await node.ExecuteAsync("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
+        using var connection = await ConnectAsync($"{node.Address},password={RedisFixture.Password}");
+        var e = await Assert.ThrowsAsync<InvalidOperationException>(
+            () => RedisSetup.CheckAsync(connection, NullLogger.Instance));
+        Assert.Contains($"Redis {node.Address} is a node of a Redis Cluster", e.Message, StringComparison.Ordinal);
+        await connection.CloseAsync(allowCommandsToComplete: false);
+    }
+
+    [Fact]
     public async Task A_Redis_that_may_evict_keys_is_rejected()
     {
-        using var connection = await RedisSetup.ConnectAsync(redis.ConnectionString);
+        using var connection = await ConnectAsync(redis.ConnectionString);
         await RedisSetup.WaitAsync(
             connection, redis.ConnectionString, TimeSpan.FromSeconds(10), TimeProvider.System, NullLogger.Instance);
         await RedisSetup.CheckAsync(connection, NullLogger.Instance);
@@ -43,4 +74,7 @@ public sealed class RedisSetupTest(RedisFixture redis) : IClassFixture<RedisFixt
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory-policy", "noeviction");
         await connection.CloseAsync(allowCommandsToComplete: false);
     }
+
+    private static Task<ConnectionMultiplexer> ConnectAsync(string settings) => RedisSetup.ConnectAsync(
+        settings, ChildProcess.Patience, TimeProvider.System, NullLogger.Instance);
 }

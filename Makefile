@@ -9,7 +9,7 @@ ONNXRUNTIME ?= cpu
 
 .PHONY: help deps models restore build test test-fast run images up down publish clean \
     load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams load-upload fuzz chaos batch-chaos pod-chaos notebooks screenshots faults \
-    scale-cycles square-wave leader-kills idle-endpoints stream-failover redis-failover simulate simulate-real
+    scale-cycles square-wave leader-kills idle-endpoints idle-cost stream-failover redis-failover simulate simulate-real
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -150,6 +150,9 @@ leader-kills: publish ## Kill the leader of three gateways every 5 s under load;
 
 idle-endpoints: publish ## Run 500 idle endpoints with 5 ms latency to Redis; count leader changes (10 min)
 	dotnet run -c Release --project loadtests/Scenarios -- idle-endpoints
+
+idle-cost: publish ## Measure CPU and Redis commands of 3, 1,000 and 2,000 endpoints at zero, and 10,000 keys (10 min)
+	dotnet run -c Release --project loadtests/Scenarios -- idle-cost
 
 clean: ## Delete all build outputs and downloads
 	rm -rf .build

@@ -16,6 +16,7 @@ using Sluice.Scenarios.Generation;
 // token-limit [--seconds N]
 // scale-cycles [--cycles N] [--requests N]
 // square-wave [--seconds N], leader-kills [--seconds N], idle-endpoints [--seconds N] [--endpoints N]
+// idle-cost [--seconds N] [--before FOLDER]
 // simulate-real [--minutes N] [--factor N] [--max N]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
@@ -120,6 +121,12 @@ switch (args.FirstOrDefault())
         await using (var idle = new IdleEndpoints(TimeSpan.FromSeconds(Number("--seconds", 600)), Number("--endpoints", 500)))
             await TellAsync("idle-endpoints", await idle.RunAsync(CancellationToken.None));
         return 0;
+    case "idle-cost":
+        PublishedBuild[] builds = options.GetValueOrDefault("--before") is { } older
+            ? [PublishedBuild.At("before", older), PublishedBuild.Current] : [PublishedBuild.Current];
+        await TellAsync("idle-cost", await new IdleCost(
+            TimeSpan.FromSeconds(Number("--seconds", 60)), builds).RunAsync(CancellationToken.None));
+        return 0;
     case "poll-storm":
         options.Remove("--storm-core", out var core);
         await using (var storm = new PollStorm(ScenarioOptions.Read(options), core))
@@ -141,7 +148,7 @@ switch (args.FirstOrDefault())
     default:
         await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|generation-throughput|prefill-interference|cold-start|worker-studies|worker-device"
             + "|chaos|batch-chaos|stream-failover|stream-overhead|token-limit|conversations|cache-dispatch"
-            + "|redis-failover|scale-cycles|square-wave|leader-kills|idle-endpoints"
+            + "|redis-failover|scale-cycles|square-wave|leader-kills|idle-endpoints|idle-cost"
             + "|poll-storm|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N]"
             + " [--out FILE] [--before FOLDER]");
         return 2;

@@ -77,7 +77,7 @@ public static class ControlPlaneServices
 
     private static void AddPods(IServiceCollection services)
     {
-        services.AddSingleton<ReconcileQueue>();
+        services.AddSingleton<ReconcileQueue>().AddSingleton<RestingEndpoints>();
         services.AddSingleton<HostLease>().AddSingleton<ManagedPods>().AddSingleton<PodRecords>();
         services.AddSingleton<ReadinessProbe>().AddSingleton<PodReadiness>();
         services.AddSingleton<PodLifecycle>().AddSingleton<PodTermination>().AddSingleton<WorkerLogWriter>();

@@ -151,7 +151,8 @@ public sealed partial class Dispatcher : BackgroundLoop
     {
         var parts = message.Split('|', 3);
         var (kind, endpoint, subject) = (parts[0], parts[1], parts[2]);
-        if (kind == "waiting") workers.Wake(endpoint);
+        // The leader checks whether a block is its own: one of an earlier leader may be stored late.
+        if (kind is "waiting" or "blocked" or "wake") workers.Wake(endpoint);
         if (kind == "free" && Runner is not null) JobQueued(endpoint);
         if (!endpoints.TryGetValue(endpoint, out var entry)) return;
         var dispatch = entry.Value.Dispatch;

@@ -53,7 +53,8 @@ public interface IPodHost : IDisposable
     Task<IReadOnlyList<RunningPod>> AdoptAsync(Func<FoundPod, bool> isManaged, CancellationToken ct);
 
     /// <summary>
-    /// Passes the current declarations to the host, repeatedly, so that it can prepare starts in advance.
+    /// Passes the current declarations to the host, repeatedly, so that it can prepare starts in advance. The list is
+    /// the same object until a declaration changes.
     /// </summary>
     void Prepare(IReadOnlyList<Deployment> declared)
     {

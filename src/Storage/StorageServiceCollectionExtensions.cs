@@ -35,7 +35,7 @@ public static class StorageServiceCollectionExtensions
     {
         services.AddSingleton(redis).AddSingleton(payloads);
         services.AddSingleton<RedisMemoryPressure>();
-        services.AddSingleton<WorkerSlotStore>();
+        services.AddSingleton<WorkerSlotStore>().AddSingleton<EndpointActivity>();
         services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<EndpointDeletions>();
         services.AddSingleton(s => new WorkerLogStore(s.GetRequiredService<RedisStore>(), TimeProvider.System));
         services.AddSingleton<PodStore>().AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();

@@ -53,7 +53,8 @@ public sealed partial class ScalingDecisionLog : IDisposable
     /// <param name="note">The decision.</param>
     /// <param name="state">The state after the decision.</param>
     /// <param name="ct">Cancels the call.</param>
-    public async Task PublishAsync(
+    /// <returns>Whether nothing is left to store.</returns>
+    public async Task<bool> PublishAsync(
         string endpointId, long epoch, ScalingDecisionRecord note, ScaleState state, CancellationToken ct)
     {
         var before = published.GetValueOrDefault(endpointId);
@@ -74,11 +75,12 @@ public sealed partial class ScalingDecisionLog : IDisposable
         if (!note.Changed && !turned && !failed && (idle || note.At - before!.Stored.At < StoreInterval))
         {
             published[endpointId] = before! with { Note = note };
-            return;
+            return idle;
         }
 
         published[endpointId] = new Published(note, note);
         await store.KeepAsync(endpointId, epoch, note, state, ct);
+        return true;
     }
 
     /// <summary>Removes the decisions about undeclared endpoints from memory.</summary>

@@ -39,7 +39,13 @@ internal sealed class PodRecords(
     /// Stores the record of a running pod that has none. Returns false if the endpoint has <paramref name="max"/> other
     /// pods.
     /// </summary>
-    public Task<bool> RestoreAsync(Pod record, int max, CancellationToken ct) => store.AdoptAsync(record, max, ct);
+    public async Task<bool> RestoreAsync(Pod record, int max, CancellationToken ct)
+    {
+        if (!await store.AdoptAsync(record, max, ct)) return false;
+        // For the leader, the endpoint may be at rest.
+        await slots.AnnounceAsync(record.EndpointId, ct);
+        return true;
+    }
 
     /// <summary>Returns the endpoints that have records of pods.</summary>
     public Task<IReadOnlyList<string>> EndpointsAsync(CancellationToken ct) => store.EndpointsAsync(ct);

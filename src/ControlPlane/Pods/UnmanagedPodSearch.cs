@@ -66,7 +66,7 @@ internal sealed class UnmanagedPodSearch(
     private async Task<IReadOnlyList<RunningPod>?> SearchAsync(CancellationToken ct)
     {
         var found = await finder.FindAsync(ct);
-        queue.RequestAll();
+        queue.RequestDue();
         return found;
     }
 }

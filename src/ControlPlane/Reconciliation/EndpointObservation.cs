@@ -9,7 +9,7 @@ namespace Sluice.ControlPlane.Reconciliation;
 /// <param name="Epoch">The epoch of this round; 0: this gateway does not lead.</param>
 /// <param name="Fleet">The endpoint's pods and drain orders.</param>
 /// <param name="Dispatch">The endpoint's dispatch state.</param>
-/// <param name="LivingHosts">The hosts whose lease is valid; null: the round does not cover all endpoints.</param>
+/// <param name="LivingHosts">The hosts whose lease is valid; null: the round covers requested endpoints only.</param>
 internal sealed record EndpointObservation(
     string EndpointId,
     Deployment? Deployment,

@@ -7,8 +7,12 @@ namespace Sluice.ControlPlane.Reconciliation;
 /// <summary>Reads the state of one endpoint from Redis, after what is expired in dispatch was removed.</summary>
 internal sealed class EndpointReader(PodStore store, WorkerSlotStore slots)
 {
-    /// <summary>Removes expired slot leases.</summary>
-    public Task ReapAsync(string endpointId, CancellationToken ct) => slots.ReapAsync(endpointId, ct);
+    /// <summary>
+    /// Removes expired slot leases. Returns whether leases, tickets or running jobs are left, which the next round must
+    /// check.
+    /// </summary>
+    public async Task<bool> ReapAsync(string endpointId, CancellationToken ct) =>
+        (await slots.ReapAsync(endpointId, ct)).IsOpen;
 
     /// <summary>Reads the endpoint's pods and its dispatch state.</summary>
     /// <param name="endpointId">The endpoint's id.</param>

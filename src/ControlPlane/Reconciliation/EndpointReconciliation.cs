@@ -12,6 +12,7 @@ internal sealed partial class EndpointReconciliation(
     CatalogWatcher catalog,
     PodReconciliation pods,
     LeaderReconciliation leader,
+    RestingEndpoints resting,
     ILogger<EndpointReconciliation> logger)
 {
     /// <summary>
@@ -25,7 +26,7 @@ internal sealed partial class EndpointReconciliation(
     /// <summary>Reconciles endpoints concurrently.</summary>
     /// <param name="endpoints">The endpoints.</param>
     /// <param name="epoch">The epoch of the round; 0: this gateway does not lead.</param>
-    /// <param name="living">The hosts whose lease is valid; null: the round does not cover all endpoints.</param>
+    /// <param name="living">The hosts whose lease is valid; null: the round covers requested endpoints only.</param>
     /// <param name="ct">Cancels the call.</param>
     public Task ReconcileAsync(
         IEnumerable<string> endpoints,
@@ -58,16 +59,23 @@ internal sealed partial class EndpointReconciliation(
         CancellationToken ct)
     {
         // Every gateway does this: expired slot leases must be reaped even if leaders fail one after another.
-        if (living is not null) await reader.ReapAsync(endpointId, ct);
-        if (epoch == 0 && !pods.HasPodsOf(endpointId)) return;
-        var (fleet, dispatch) = await reader.ReadAsync(endpointId, epoch, ct);
+        // Only such a round decides that an endpoint is at rest.
+        var isOpen = living is null || await reader.ReapAsync(endpointId, ct);
         var deployment = catalog.Current.Find(endpointId);
+        if (epoch == 0 && !pods.HasPodsOf(endpointId))
+        {
+            // Everything else is the leader's work.
+            if (!isOpen && deployment is not null) resting.Rest(endpointId, DateTimeOffset.MaxValue);
+            return;
+        }
+
+        var (fleet, dispatch) = await reader.ReadAsync(endpointId, epoch, ct);
         // A catalog without declarations means that Redis has lost its data: the pods are kept until the manifest is
         // restored.
         var max = deployment?.Endpoint.Scaling.Max ?? (catalog.State.IsLost ? int.MaxValue : 0);
         var found = await pods.ReconcileAsync(endpointId, max, dispatch, fleet, ct);
         var observed = new EndpointObservation(endpointId, deployment, epoch, fleet, dispatch, living);
-        await leader.ReconcileAsync(observed, found, ct);
+        if (await leader.ReconcileAsync(observed, found, ct) is { } until && !isOpen) resting.Rest(endpointId, until);
     }
 
     [LoggerMessage(LogLevel.Error,

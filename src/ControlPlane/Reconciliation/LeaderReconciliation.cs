@@ -15,14 +15,15 @@ internal sealed class LeaderReconciliation(
     /// <param name="observed">The state of the endpoint.</param>
     /// <param name="outdated">Whether pods of this host were found that the state does not contain.</param>
     /// <param name="ct">Cancels the call.</param>
-    public async Task ReconcileAsync(EndpointObservation observed, bool outdated, CancellationToken ct)
+    /// <returns>Until when the endpoint needs no round; null: it needs the next one.</returns>
+    public async Task<DateTimeOffset?> ReconcileAsync(EndpointObservation observed, bool outdated, CancellationToken ct)
     {
         if (observed.Fleet.Stale) orders.RecordLost(observed.Epoch);
-        if (observed.Epoch == 0 || observed.Fleet.Stale) return;
+        if (observed.Epoch == 0 || observed.Fleet.Stale) return null;
         if (outdated)
         {
             orders.Reconsider(observed.EndpointId);
-            return;
+            return null;
         }
 
         if (observed.LivingHosts is { } living)
@@ -32,7 +33,8 @@ internal sealed class LeaderReconciliation(
             await usage.CountAsync(observed, ct);
         }
 
-        if (observed.Deployment is { } deployment) await scaling.ScaleAsync(deployment, observed, ct);
-        else await removal.RemoveAsync(observed, ct);
+        if (observed.Deployment is { } deployment) return await scaling.ScaleAsync(deployment, observed, ct);
+        await removal.RemoveAsync(observed, ct);
+        return null;
     }
 }

@@ -12,12 +12,15 @@ internal sealed class LeaderTerm(LeaderElection leadership, LostPodRemoval lostP
     /// <summary>The epoch of the round; 0: this gateway does not lead in it.</summary>
     public long Epoch { get; private set; }
 
-    /// <summary>Begins a round that covers all endpoints.</summary>
-    public void BeginFullRound()
+    /// <summary>Begins a round that covers all endpoints that are not at rest.</summary>
+    /// <returns>Whether the epoch differs from the previous round: the round must cover all endpoints.</returns>
+    public bool BeginFullRound()
     {
         lostPods.DiscardOldCalls();
+        var before = Epoch;
         Epoch = leadership.Epoch;
         if (Epoch == 0) lostPods.ForgetAll();
+        return Epoch != before;
     }
 
     /// <summary>

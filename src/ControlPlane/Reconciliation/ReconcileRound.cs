@@ -1,4 +1,5 @@
 using Sluice.ControlPlane.Gpus;
+using Sluice.ControlPlane.Scheduling;
 
 namespace Sluice.ControlPlane.Reconciliation;
 
@@ -8,12 +9,14 @@ internal sealed class ReconcileRound(
     RoundEndpoints scope,
     EndpointReconciliation endpoints,
     GpuReconciliation gpus,
-    StartPreparation starts)
+    StartPreparation starts,
+    RestingEndpoints resting)
 {
     /// <summary>Runs a round.</summary>
     /// <param name="requested">The endpoints that were requested by their id.</param>
     /// <param name="living">
-    /// The hosts whose lease is valid, in a round that covers all endpoints; null: it covers the requested ones.
+    /// The hosts whose lease is valid, in a round that covers all endpoints that are not at rest; null: it covers the
+    /// requested ones.
     /// </param>
     /// <param name="ct">Cancels the round.</param>
     public async Task RunAsync(HashSet<string> requested, IReadOnlySet<string>? living, CancellationToken ct)
@@ -24,8 +27,9 @@ internal sealed class ReconcileRound(
         }
         else
         {
-            term.BeginFullRound();
-            await scope.AddAllAsync(requested, term.Epoch, ct);
+            // What another leader noticed is not known here.
+            if (term.BeginFullRound()) resting.WakeAll();
+            await scope.AddDueAsync(requested, term.Epoch, ct);
             await term.ReadClaimsAsync(ct);
         }
 

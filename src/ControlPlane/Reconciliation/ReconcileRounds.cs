@@ -11,6 +11,7 @@ internal sealed partial class ReconcileRounds(
     HostLease lease,
     UnmanagedPodSearch search,
     ReconcileRound round,
+    RestingEndpoints resting,
     ILogger<ReconcileRounds> logger)
 {
     private readonly ILogger<ReconcileRounds> logger = logger;
@@ -21,7 +22,7 @@ internal sealed partial class ReconcileRounds(
     /// <summary>Completes when the pods that already run here are known.</summary>
     public Task PodsKnown => search.Completed;
 
-    /// <summary>Requests a round for all endpoints once a second, until it is cancelled.</summary>
+    /// <summary>Requests a round for the endpoints that are not at rest once a second, until it is cancelled.</summary>
     public Task TickAsync(CancellationToken ct) => triggers.TickAsync(ct);
 
     /// <summary>Runs rounds until it is cancelled.</summary>
@@ -38,7 +39,10 @@ internal sealed partial class ReconcileRounds(
     {
         try
         {
-            var living = requests.AllEndpoints ? await lease.RenewAsync(ct) : null;
+            // A round that fails must not forget which endpoints were requested.
+            if (requests.AllEndpoints) resting.WakeAll();
+            foreach (var endpoint in requests.Endpoints) resting.Wake(endpoint);
+            var living = requests.DueEndpoints ? await lease.RenewAsync(ct) : null;
             await search.AdoptFoundAsync(ct);
             // The pods that already run here must be known before any pod is started, or decided on for other hosts.
             if (PodsKnown.IsCompleted) await round.RunAsync(requests.Endpoints, living, ct);

@@ -2,6 +2,7 @@ using Sluice.ControlPlane.Leadership;
 using Sluice.ControlPlane.Pods;
 using Sluice.ControlPlane.Scheduling;
 using Sluice.Domain.Declarations;
+using Sluice.Storage.Catalog;
 
 namespace Sluice.ControlPlane.Reconciliation;
 
@@ -11,6 +12,10 @@ internal sealed class ReconcileTriggers
     private readonly EndpointReconcileStates states;
     private readonly ScalingDecisionLog decisions;
     private readonly ReconcileQueue queue;
+    private readonly CatalogWatcher catalog;
+
+    /// <summary>The declarations of the previous change. Changes are reported one after another.</summary>
+    private CatalogState known = CatalogState.Empty;
 
     public ReconcileTriggers(
         ReconcileSources sources,
@@ -22,11 +27,12 @@ internal sealed class ReconcileTriggers
         this.states = states;
         this.decisions = decisions;
         this.queue = queue;
-        CatalogLoaded = sources.Catalog.Loaded;
+        catalog = sources.Catalog;
+        CatalogLoaded = catalog.Loaded;
         sources.Inventory.Changed += queue.RequestAll;
         sources.Slots.Woken += queue.Request;
         sources.Termination.Ended += OnEnded;
-        sources.Catalog.Changed += OnChanged;
+        catalog.Changed += OnChanged;
         // Redis may have lost its last writes, so this host compares its pods with their records immediately.
         sources.Store.OnReconnected(search.SearchNow);
     }
@@ -34,7 +40,7 @@ internal sealed class ReconcileTriggers
     /// <summary>Completes when the declarations have been read.</summary>
     public Task CatalogLoaded { get; }
 
-    /// <summary>Requests a round for all endpoints at each tick, until it is cancelled.</summary>
+    /// <summary>Requests a round for the endpoints that are not at rest at each tick, until it is cancelled.</summary>
     public Task TickAsync(CancellationToken ct) => queue.RequestPeriodicallyAsync(ct);
 
     /// <summary>Waits for the next requests.</summary>
@@ -60,6 +66,16 @@ internal sealed class ReconcileTriggers
             decisions.Retain(id => changed.Find(id) is not null);
         }
 
-        foreach (var deployment in changed.Deployments) queue.Request(deployment.Endpoint.Id);
+        var (before, now) = (known, catalog.State);
+        foreach (var deployment in changed.Deployments.Where(d => IsChanged(d, before, now)))
+            queue.Request(deployment.Endpoint.Id);
+        known = now;
+    }
+
+    private static bool IsChanged(Deployment deployment, CatalogState before, CatalogState now)
+    {
+        var (id, template) = (deployment.Endpoint.Id, deployment.Template.Name);
+        return before.Endpoints.GetValueOrDefault(id) != now.Endpoints[id]
+            || before.Templates.GetValueOrDefault(template) != now.Templates[template];
     }
 }

@@ -1,6 +1,8 @@
 using Sluice.ControlPlane.Leadership;
+using Sluice.ControlPlane.Scheduling;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Scaling;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Queueing;
 
@@ -12,6 +14,7 @@ internal sealed class ScalingPlanner(
     ScalingDecisionLog decisions,
     PodStore store,
     WorkerSlotStore slots,
+    RestingEndpoints resting,
     TimeProvider time)
 {
     /// <summary>Combines the state of an endpoint in Redis with the leader's state of it.</summary>
@@ -25,6 +28,8 @@ internal sealed class ScalingPlanner(
         state.SetFingerprint(fingerprint);
         if (state.Epoch != observed.Epoch)
             state.Resume(observed.Epoch, await decisions.ResumeAsync(observed.EndpointId, ct));
+        if (resting.TakeRested(observed.EndpointId) is { } until)
+            state.Scale = Autoscaler.Rest(deployment.Endpoint.Scaling, state.Scale, until);
         return new DeclaredEndpoint(deployment, fingerprint, observed.Epoch, state, observed.Fleet, observed.Dispatch,
             time.GetUtcNow());
     }

@@ -7,21 +7,26 @@ namespace Sluice.ControlPlane.Scheduling;
 /// </summary>
 internal sealed class ReconcileQueue(TimeProvider time)
 {
-    /// <summary>Interval of the rounds that cover all endpoints.</summary>
+    /// <summary>Interval of the rounds that cover all endpoints that are not at rest.</summary>
     public static readonly TimeSpan TickEvery = TimeSpan.FromSeconds(1);
 
     /// <summary>Pause between two rounds, which combines a burst of requests into one round.</summary>
     public static readonly TimeSpan Debounce = TimeSpan.FromMilliseconds(10);
 
+    // No endpoint has one of these ids.
     private const string AllEndpoints = "";
+    private const string DueEndpoints = "*";
 
     private readonly Channel<string> requests = Channel.CreateUnbounded<string>();
 
     /// <summary>Requests that an endpoint is reconciled now instead of at the next tick.</summary>
     public void Request(string endpointId) => requests.Writer.TryWrite(endpointId);
 
-    /// <summary>Requests a round that covers all endpoints.</summary>
+    /// <summary>Requests a round that covers all endpoints, also those at rest.</summary>
     public void RequestAll() => Request(AllEndpoints);
+
+    /// <summary>Requests a round that covers the endpoints that are not at rest.</summary>
+    public void RequestDue() => Request(DueEndpoints);
 
     /// <summary>Requests that an endpoint is reconciled after a delay.</summary>
     public async Task RequestAfterAsync(string endpointId, TimeSpan delay)
@@ -30,12 +35,15 @@ internal sealed class ReconcileQueue(TimeProvider time)
         Request(endpointId);
     }
 
-    /// <summary>Requests a round for all endpoints immediately and then at each tick, until it is cancelled.</summary>
+    /// <summary>
+    /// Requests a round for all endpoints immediately, and then one for those that are not at rest at each tick, until
+    /// it is cancelled.
+    /// </summary>
     public async Task RequestPeriodicallyAsync(CancellationToken ct)
     {
         using var timer = new PeriodicTimer(TickEvery, time);
-        do RequestAll();
-        while (await timer.WaitForNextTickAsync(ct));
+        RequestAll();
+        while (await timer.WaitForNextTickAsync(ct)) RequestDue();
     }
 
     /// <summary>Waits for a request and removes all that were added until then.</summary>
@@ -45,7 +53,8 @@ internal sealed class ReconcileQueue(TimeProvider time)
         await requests.Reader.WaitToReadAsync(ct);
         var endpoints = new HashSet<string>();
         while (requests.Reader.TryRead(out var endpoint)) endpoints.Add(endpoint);
-        return new ReconcileRequests(endpoints.Remove(AllEndpoints), endpoints);
+        var (all, due) = (endpoints.Remove(AllEndpoints), endpoints.Remove(DueEndpoints));
+        return new ReconcileRequests(all, all || due, endpoints);
     }
 
     /// <summary>Waits between two rounds.</summary>

@@ -94,6 +94,9 @@ public sealed partial class CronSchedule
     public bool Covers(DateTimeOffset now, TimeSpan length) =>
         expression.GetPreviousOccurrence(now, zone, inclusive: true) is { } begins && now - begins < length;
 
+    /// <summary>Returns the first matching time after <paramref name="now"/>; null if there is none.</summary>
+    public DateTimeOffset? NextAfter(DateTimeOffset now) => expression.GetNextOccurrence(now, zone);
+
     private static string[] Fields(string cron) => cron.Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
     private static bool IsRestricted(string dayField) => dayField[0] is not ('*' or '?');

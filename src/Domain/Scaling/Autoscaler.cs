@@ -32,6 +32,26 @@ public static class Autoscaler
         return builder.Build();
     }
 
+    /// <summary>
+    /// Returns the state of an endpoint for which no decision was made, because it had no worker and no request until
+    /// a time. It is the state that decisions until then would have returned, so requests after that time are not
+    /// taken for requests of the whole pause.
+    /// </summary>
+    /// <param name="policy">The scaling policy of the endpoint.</param>
+    /// <param name="state">The state that the last decision returned.</param>
+    /// <param name="until">Until when there was no worker and no request.</param>
+    public static ScaleState Rest(ScalePolicy policy, ScaleState state, DateTimeOffset until)
+    {
+        if (state.At is not { } at || until <= at) return state;
+        var elapsed = until - at;
+        return state with
+        {
+            At = until,
+            Traffic = state.Traffic.Add(0, elapsed),
+            Panic = ConcurrencyScaler.Observe(policy, state.Panic, 0, elapsed),
+        };
+    }
+
     internal static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Returns how many workers are required for a number of concurrent requests.</summary>

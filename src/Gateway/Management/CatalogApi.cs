@@ -21,6 +21,9 @@ namespace Sluice.Gateway.Management;
 public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, ManifestLoop manifest, WorkerSlotStore slots,
     PodStore pods, GpuStore gpus, ScalingDecisionStore decisions, EndpointDeletions deletions)
 {
+    /// <summary>Endpoints whose state is read at the same time for the list.</summary>
+    private const int ReadTogether = 64;
+
     private readonly DeclarationEditor editor = new(store, watcher, deletions);
 
     /// <summary>Maps the routes.</summary>
@@ -105,8 +108,11 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
     private async Task ListAsync(HttpContext context)
     {
         var all = new JsonArray();
-        foreach (var d in watcher.Current.Deployments.OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal))
-            all.Add(await ViewAsync(d, context.RequestAborted));
+        var ordered = watcher.Current.Deployments.OrderBy(d => d.Endpoint.Id, StringComparer.Ordinal);
+        // The reads of an endpoint are several round trips to Redis, and those of many endpoints share them.
+        foreach (var some in ordered.Chunk(ReadTogether))
+            foreach (var view in await Task.WhenAll(some.Select(d => ViewAsync(d, context.RequestAborted))))
+                all.Add(view);
         await WriteAsync(context, new JsonObject { ["endpoints"] = all });
     }
 

@@ -15,19 +15,21 @@ using Sluice.Shared;
 using Sluice.Storage.Background;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Jobs;
+using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
 using Sluice.Storage.Usage;
 
 namespace Sluice.Gateway.Webhooks;
 
 /// <summary>
-/// Delivers webhooks: reads the due deliveries from the outbox of every endpoint once per second. The number of
+/// Delivers webhooks: reads the due deliveries from the outboxes of the endpoints once per second. The number of
 /// concurrent deliveries per endpoint is limited, so that unreachable receivers of one endpoint do not delay other
 /// endpoints. No other component waits for deliveries.
 /// </summary>
 public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, CatalogWatcher catalog,
     BudgetStore budgets, BudgetGuard limits, OutboundGuard guard,
-    PayloadShare payloads, GatewayMetrics metrics, TimeProvider time, ILogger<WebhookSender> logger)
+    PayloadShare payloads, EndpointActivity activity, GatewayMetrics metrics, TimeProvider time,
+    ILogger<WebhookSender> logger)
     : BackgroundLoop(time, logger)
 {
     /// <summary>Maximum number of concurrent deliveries of one endpoint by this gateway.</summary>
@@ -74,13 +76,23 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
     {
         await catalog.Loaded.WaitAsync(ct);
         using var timer = new PeriodicTimer(PollInterval, time);
-        do
+        do await StartDueAsync(ct);
+        while (await timer.WaitForNextTickAsync(ct));
+    }
+
+    /// <summary>Reads the outboxes that are not empty, which are few.</summary>
+    private async Task StartDueAsync(CancellationToken ct)
+    {
+        try
         {
             var endpoints = catalog.Current.Deployments.Select(d => d.Endpoint.Id);
-            chores.Start(limits.HasAlerts ? endpoints.Append(BudgetStore.Outbox) : endpoints,
-                id => DeliverDueAsync(id, ct), ct);
+            if (limits.HasAlerts) endpoints = endpoints.Append(BudgetStore.Outbox);
+            chores.Start(await activity.FindWithDeliveriesAsync([.. endpoints], ct), id => DeliverDueAsync(id, ct), ct);
         }
-        while (await timer.WaitForNextTickAsync(ct));
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            Failures.Report("Finding due webhooks", e);
+        }
     }
 
     private async Task DeliverDueAsync(string endpoint, CancellationToken ct)

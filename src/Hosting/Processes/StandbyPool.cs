@@ -39,6 +39,8 @@ internal sealed partial class StandbyPool : IDisposable
     private readonly TimeProvider time;
     private readonly ILogger logger;
     private DateTimeOffset next = DateTimeOffset.MinValue;
+    private IReadOnlyList<Deployment>? sharedOf;
+    private IReadOnlyDictionary<StandbyProfile, int> wanted = new Dictionary<StandbyProfile, int>();
     private bool starting;
     private bool disposed;
 
@@ -70,15 +72,16 @@ internal sealed partial class StandbyPool : IDisposable
     }
 
     /// <summary>Makes one change towards the required set of standby workers: called repeatedly.</summary>
-    /// <param name="declared">All declarations.</param>
+    /// <param name="declared">All declarations; the same object while they do not change.</param>
     /// <param name="placed">Whether the host assigns devices to every pod.</param>
     public void Prepare(IReadOnlyList<Deployment> declared, bool placed)
     {
         if (settings.Count == 0) return;
-        var wanted = StandbyProfile.Share(declared, placed, settings.Count);
         StandbyProfile? missing;
         lock (gate)
         {
+            if (declared != sharedOf)
+                (sharedOf, wanted) = (declared, StandbyProfile.Share(declared, placed, settings.Count));
             var now = time.GetUtcNow();
             var ended = workers.Where(w => w.Process.HasExited || (!w.Ready && now - w.StartedAt > Longest));
             foreach (var dead in ended.ToList())

@@ -41,8 +41,8 @@ public sealed class JobRetention(
 
     private readonly ConcurrentDictionary<string, int> ranks = [];
 
-    /// <summary>Sweeps everything that is due. Returns the number of jobs whose data was deleted.</summary>
-    public async Task<int> RunAsync(string endpointId, CancellationToken ct)
+    /// <summary>Sweeps everything that is due.</summary>
+    public async Task<SweepAnswer> RunAsync(string endpointId, CancellationToken ct)
     {
         var k = new JobKeys(endpointId);
         var d = k.Dispatch;
@@ -64,7 +64,10 @@ public sealed class JobRetention(
             if ((int)r[3] > 0) ranks[endpointId] = (int)r[3];
             else ranks.TryRemove(endpointId, out _);
             all += swept;
-            if ((int)r[4] == 0) return all;
+            if ((int)r[4] != 0) continue;
+            // The data of jobs that were ended here is due later than this sweep knows.
+            if ((int)r[3] > 0 || r[2].Items().Length > 0) return new SweepAnswer(all, TimeSpan.Zero);
+            return new SweepAnswer(all, (long)r[5] is >= 0 and var ms ? TimeSpan.FromMilliseconds(ms) : null);
         }
     }
 

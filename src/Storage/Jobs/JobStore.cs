@@ -113,12 +113,14 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads, RedisMemor
     /// <summary>
     /// Lets the data of ended jobs expire immediately; the next sweep of <see cref="JobRetention"/> deletes it.
     /// </summary>
-    public Task ExpireAsync(string endpointId, IReadOnlyCollection<Job> jobs, CancellationToken ct)
+    public async Task ExpireAsync(string endpointId, IReadOnlyCollection<Job> jobs, CancellationToken ct)
     {
         var expiry = new JobKeys(endpointId).Expiry;
         var entries = jobs.Where(j => j.Ended is not null)
             .SelectMany(j => new RedisValue[] { 0, $"{j.Ended!.Value.ToUnixTimeMilliseconds()}|{j.Id}" });
-        return ReservedWrite.RunAsync(redis.Database, expiry, "ZADD", [.. entries]).WaitAsync(ct);
+        await ReservedWrite.RunAsync(redis.Database, expiry, "ZADD", [.. entries]).WaitAsync(ct);
+        // An endpoint at rest is swept when its next data is due.
+        await redis.PublishAsync(DispatchChannels.All, DispatchChannels.Wake(endpointId)).WaitAsync(ct);
     }
 
     /// <inheritdoc cref="JobEndWriter.EndQueuedAsync"/>

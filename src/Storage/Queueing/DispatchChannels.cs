@@ -5,9 +5,13 @@ public static class DispatchChannels
 {
     /// <summary>
     /// To all gateways: <c>waiting|endpoint|holder</c>, <c>drain|endpoint|pod</c>, <c>down|endpoint|pod</c>,
-    /// <c>blocked|endpoint|</c>, <c>free|endpoint|</c> (slots are free while tickets wait).
+    /// <c>blocked|endpoint|</c>, <c>free|endpoint|</c> (slots are free while tickets wait), <c>wake|endpoint|</c> (the
+    /// endpoint may be at rest and needs a pass of the leader).
     /// </summary>
     public const string All = "sluice:dispatch";
+
+    /// <summary>The message that an endpoint needs a pass of the leader.</summary>
+    public static string Wake(string endpointId) => $"wake|{endpointId}|";
 
     /// <summary>To one gateway: <c>endpoint\nentry\npod</c>, a grant to one of its tickets.</summary>
     public static string Grants(string gatewayId) => "sluice:grant:" + gatewayId;

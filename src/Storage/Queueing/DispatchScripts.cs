@@ -185,7 +185,7 @@ public sealed class DispatchScripts(RedisStore redis)
                 k.Watchers, k.Capacity, k.TokenCapacity, k.Tokens,
             ],
             [Ms(acceptWithin), Ms(gap), Ms(Leases.Length)]);
-        return new ReapAnswer((int)r[0], (int)r[1], (int)r[2], (int)r[3]);
+        return new ReapAnswer((int)r[0], (int)r[1], (int)r[2], (int)r[3]) { IsOpen = (int)r[4] == 1 };
     }
 
     public async Task<EndpointSnapshot> SnapshotAsync(DispatchKeys k)

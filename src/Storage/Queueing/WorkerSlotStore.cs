@@ -13,7 +13,9 @@ public sealed class WorkerSlotStore(RedisStore redis)
 {
     private readonly DispatchScripts scripts = new(redis);
 
-    /// <summary>Raised with an endpoint id when tickets are queued for it: the endpoint may need workers.</summary>
+    /// <summary>
+    /// Raised with an endpoint id when tickets are queued for it, or something else changed that the leader must see.
+    /// </summary>
     public event Action<string>? Woken;
 
     /// <summary>Adds the slots of a ready worker and grants them to waiting tickets.</summary>
@@ -42,7 +44,7 @@ public sealed class WorkerSlotStore(RedisStore redis)
     {
         var keys = new DispatchKeys(endpointId);
         var reaped = await scripts.ReapAsync(keys, Leases.AcceptWithin, Leases.ReapGap).WaitAsync(ct);
-        if (reaped != default) await GrantAsync(endpointId, ct);
+        if (reaped.Acted) await GrantAsync(endpointId, ct);
         return reaped;
     }
 
@@ -126,6 +128,10 @@ public sealed class WorkerSlotStore(RedisStore redis)
     /// </summary>
     public Task OfferAsync(string endpointId, CancellationToken ct) =>
         redis.PublishAsync(DispatchChannels.All, $"free|{endpointId}|").WaitAsync(ct);
+
+    /// <summary>Lets all gateways reconcile an endpoint soon, like queued tickets do.</summary>
+    public Task AnnounceAsync(string endpointId, CancellationToken ct) =>
+        redis.PublishAsync(DispatchChannels.All, DispatchChannels.Wake(endpointId)).WaitAsync(ct);
 
     private async Task GrantAsync(string endpointId, CancellationToken ct)
     {

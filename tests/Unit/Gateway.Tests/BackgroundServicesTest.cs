@@ -23,7 +23,7 @@ public sealed class BackgroundServicesTest
             .Where(t => t.IsSubclassOf(typeof(BackgroundService)) && !t.IsAbstract)
             .ToList();
         // They are in several assemblies.
-        Assert.Contains(typeof(JobMaintenanceService), services);
+        Assert.Contains(typeof(PayloadWatch), services);
         Assert.Contains(typeof(WebhookSender), services);
         foreach (var type in services)
             Assert.True(

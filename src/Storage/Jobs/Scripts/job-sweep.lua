@@ -15,7 +15,7 @@
 --         most_expired  is exceeded (the newer half of the records is kept) ·
 --         rank  where in the queue to look for overdue tickets · log_ms  how long deliveries are kept
 -- RETURN  {jobs swept, [value of input and output, ..] of those jobs that are references, [overdue job, ..], next rank
---         or 0, 1 when more data may be due}
+--         or 0, 1 when more data may be due, ms until the data of a job or delivery is due or -1}
 -- Jobs are removed from the head of index: one for each job swept here. A removed job whose data still exists moves to
 -- late.
 local queue, expiry, index, late = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -105,4 +105,10 @@ for _, delivery in ipairs(redis.call('ZRANGEBYSCORE', log, '-inf', now - log_ms,
   redis.call('DEL', hooks .. delivery)
   redis.call('ZREM', log, delivery)
 end
-return { #going, references, overdue, #entries == max and rank + max or 0, #due >= max and 1 or 0 }
+local next_ms = -1
+for key, kept_ms in pairs({ [expiry] = 0, [log] = log_ms }) do
+  local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
+  local left = first and math.max(0, first + kept_ms - now)
+  if left and (next_ms < 0 or left < next_ms) then next_ms = left end
+end
+return { #going, references, overdue, #entries == max and rank + max or 0, #due >= max and 1 or 0, next_ms }

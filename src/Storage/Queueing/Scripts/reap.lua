@@ -11,7 +11,8 @@
 --         token_capacity  hash pod -> how many tokens it can hold · tokens  hash tokens in flight (see room)
 -- ARGV    accept_ms  how long a grant may stay unaccepted · gap_ms  the longest normal time between two calls ·
 --         lease_ms  the grace period after a longer gap
--- RETURN  {leases ended, slots freed, tickets dropped, jobs queued again}
+-- RETURN  {leases ended, slots freed, tickets dropped, jobs queued again, 1 when leases, grants, tickets or running jobs
+--         are left}
 -- After a gap (Redis was paused), every lease looks expired. The holders get the length of one lease to renew first.
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, grants, busy, meta = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
@@ -24,12 +25,16 @@ local accept_ms, gap_ms, lease_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumb
 -- include: free
 -- include: requeue
 
+local function is_open()
+  return redis.call('EXISTS', leases, queue, grants, running) > 0 and 1 or 0
+end
+
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local reaped = tonumber(redis.call('HGET', meta, 'reaped') or now)
 redis.call('HSET', meta, 'reaped', now)
 if gap_ms > 0 and now - reaped > gap_ms then redis.call('HSET', meta, 'patient', now + lease_ms) end
-if tonumber(redis.call('HGET', meta, 'patient') or 0) > now then return { 0, 0, 0, 0 } end
+if tonumber(redis.call('HGET', meta, 'patient') or 0) > now then return { 0, 0, 0, 0, is_open() } end
 
 local ended, freed, dropped, requeued = redis.call('ZRANGEBYSCORE', leases, '-inf', now), 0, 0, 0
 local dead = {}
@@ -74,4 +79,4 @@ for i = 1, #at_work, 2 do
     requeued = requeued + 1
   end
 end
-return { #ended, freed, dropped, requeued }
+return { #ended, freed, dropped, requeued, is_open() }

@@ -140,6 +140,7 @@ public sealed class ReconcilerTest(RedisFixture redis) : IClassFixture<RedisFixt
         var slots = new WorkerSlotStore(redis.Store);
         var block = new BlockedStart("a reason of the earlier leader", DateTimeOffset.MaxValue);
         await slots.BlockAsync("left", block, default, default);
+        gateway.Receive("left");
         await Eventually.HoldsAsync(
             async () => await slots.WhyBlockedAsync("left", default) is null, "the deletion of the block");
         await gateway.StopAsync();
@@ -209,6 +210,9 @@ public sealed class ReconcilerTest(RedisFixture redis) : IClassFixture<RedisFixt
             await services.GetRequiredService<Reconciler>().StartAsync(default);
             return new Gateway(services);
         }
+
+        /// <summary>What the dispatcher does with the messages "waiting" and "blocked".</summary>
+        public void Receive(string endpoint) => services.GetRequiredService<WorkerSlotStore>().Wake(endpoint);
 
         public Task StopAsync() => services.GetRequiredService<Reconciler>().StopAsync(default);
 

@@ -33,7 +33,7 @@ internal static class TestControlPlane
         services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<AuditStore>();
         services.AddSingleton(new WorkerLogStore(redis, time));
         services.AddSingleton<PodStore>().AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();
-        services.AddSingleton<UsageLedger>();
+        services.AddSingleton<UsageLedger>().AddSingleton<EndpointActivity>();
         services.AddSingleton(new WorkerSlotStore(slots)).AddSingleton(new LeaderElection(redis, "here"));
         services.AddSingleton(new BuiltInWorker(["/nowhere/worker"], "/nowhere"));
         services.AddSingleton(new PayloadShare(redis, "/nowhere")).AddSingleton<PayloadSweep>();

@@ -94,7 +94,7 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
         await CheckAsync();
         Assert.Equal(outputBytes, (await store.LookAsync(endpoint, "done", null, default))!.Output!.Value.Length);
 
-        while (await sweep.RunAsync(endpoint, default) > 0)
+        while ((await sweep.RunAsync(endpoint, default)).Swept > 0)
         {
             // Repeat until all data is deleted.
         }
@@ -110,7 +110,7 @@ public sealed class JobBytesTest : IClassFixture<RedisFixture>, IDisposable
         await SubmitAsync("deleted", j => j with { Input = Json(5000), Retention = TimeSpan.Zero });
         await SubmitAsync("remains", j => j with { Input = Json(3000) });
         Assert.True((await store.CancelAsync(endpoint, "deleted", default)).Ended);
-        while (await sweep.RunAsync(endpoint, default) > 0)
+        while ((await sweep.RunAsync(endpoint, default)).Swept > 0)
         {
             // Repeat until all data is deleted.
         }

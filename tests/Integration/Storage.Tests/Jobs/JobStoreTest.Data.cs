@@ -47,7 +47,7 @@ public sealed partial class JobStoreTest
         Assert.Null((await store.LookAsync(endpoint, "a", null, default, withOutput: false))!.Output);
         await CheckAsync();
 
-        Assert.Equal(1, await Sweep.RunAsync(endpoint, default));
+        Assert.Equal(1, (await Sweep.RunAsync(endpoint, default)).Swept);
         Assert.Null((await store.LookAsync(endpoint, "a", null, default))!.Output);
         Assert.Null(await store.InputAsync(endpoint, "a", default));
         await NothingStaysAsync("a");
@@ -102,21 +102,46 @@ public sealed partial class JobStoreTest
         // Its first end is due, but a dead letter is kept for a week; and the job has a different end after the retry.
         Assert.True(
             await EndAsync(JobEnd.Failed("a", 2, JobStatus.Failed, new JobError(JobErrors.Exhausted, "", true))));
-        Assert.Equal(0, await Sweep.RunAsync(endpoint, default));
+        Assert.Equal(0, (await Sweep.RunAsync(endpoint, default)).Swept);
         Assert.Single((await queries.DeadAsync(endpoint, null, 0, 5, default)).Jobs);
         await CheckAsync();
         Assert.Equal(("ok", JobStatus.Queued), await store.RetryAsync(endpoint, "a", default));
         Assert.Equal(3, Assert.Single(await ClaimAsync(back: 1)).Attempt);
-        Assert.Equal(0, await Sweep.RunAsync(endpoint, default));
+        Assert.Equal(0, (await Sweep.RunAsync(endpoint, default)).Swept);
         Assert.True(await EndAsync(JobEnd.Completed("a", 3, "1"u8.ToArray(), default)));
         await CheckAsync();
-        Assert.Equal(1, await Sweep.RunAsync(endpoint, default));
+        Assert.Equal(1, (await Sweep.RunAsync(endpoint, default)).Swept);
         Assert.Equal(
             (true, JobStatus.Completed, 3),
             (await store.LookAsync(endpoint, "a", null, default)) is { } j
                 ? (j.Expired, j.Status, j.Attempt)
                 : default);
         await NothingStaysAsync("a");
+    }
+
+    [Fact]
+    public async Task A_sweep_says_when_the_next_data_is_due()
+    {
+        Assert.Equal(new SweepAnswer(0, null), await Sweep.RunAsync(endpoint, default));
+        await UpAsync(2);
+        await EndOneAsync("late", TimeSpan.FromHours(2));
+        Assert.InRange(
+            (await Sweep.RunAsync(endpoint, default)).NextIn!.Value, TimeSpan.FromHours(1), TimeSpan.FromHours(2));
+        await EndOneAsync("soon", TimeSpan.FromMinutes(30));
+        Assert.InRange(
+            (await Sweep.RunAsync(endpoint, default)).NextIn!.Value, TimeSpan.Zero, TimeSpan.FromMinutes(30));
+        await store.ExpireAsync(
+            endpoint, [(await store.LookAsync(endpoint, "soon", null, default))!], default);
+        var swept = await Sweep.RunAsync(endpoint, default);
+        Assert.Equal(1, swept.Swept);
+        Assert.InRange(swept.NextIn!.Value, TimeSpan.FromHours(1), TimeSpan.FromHours(2));
+
+        async Task EndOneAsync(string id, TimeSpan retention)
+        {
+            await SubmitAsync(id, j => j with { Retention = retention });
+            await ClaimAsync();
+            Assert.True(await EndAsync(JobEnd.Completed(id, 1, "1"u8.ToArray(), default)));
+        }
     }
 
     [Fact]
@@ -128,7 +153,7 @@ public sealed partial class JobStoreTest
         await UpAsync(1);
         await ClaimAsync();
         Assert.True(await EndAsync(JobEnd.Completed("a", 1, "1"u8.ToArray(), default)));
-        Assert.Equal(1, await Sweep.RunAsync(endpoint, default));
+        Assert.Equal(1, (await Sweep.RunAsync(endpoint, default)).Swept);
         // Its data was deleted, its record is kept.
         Assert.Equal(
             (SubmitOutcome.Same, "a"),
@@ -250,7 +275,7 @@ public sealed partial class JobStoreTest
         Assert.Equal(
             "the handler failed: secret",
             Assert.Single((await store.LookAsync(endpoint, "a", null, default))!.Lost).Why);
-        Assert.Equal(1, await Sweep.RunAsync(endpoint, default));
+        Assert.Equal(1, (await Sweep.RunAsync(endpoint, default)).Swept);
         var left = (await store.LookAsync(endpoint, "a", null, default))!;
         Assert.Equal(
             (true, 2, 2, "WRONG", "", 0),
@@ -267,7 +292,7 @@ public sealed partial class JobStoreTest
         await ClaimAsync();
         await ForgetAsync();
         Assert.False(await EndAsync(JobEnd.Completed("a", 1, Encoding.UTF8.GetBytes(new string('1', 2000)), default)));
-        Assert.Equal(0, await Sweep.RunAsync(endpoint, default));
+        Assert.Equal(0, (await Sweep.RunAsync(endpoint, default)).Swept);
         await NothingStaysAsync("a");
     }
 
@@ -288,11 +313,11 @@ public sealed partial class JobStoreTest
         if (result is not null) await db.HashSetAsync(keys.Results, "b", result + ended + "|");
         await db.SortedSetAddAsync(new JobKeys(endpoint).Expiry, "no group", 1);
 
-        Assert.Equal(2, await Sweep.RunAsync(endpoint, default));
+        Assert.Equal(2, (await Sweep.RunAsync(endpoint, default)).Swept);
         Assert.Null(await store.LookAsync(endpoint, "b", null, default));
         Assert.True((await store.LookAsync(endpoint, "c", null, default))!.Expired);
         Assert.True(await EndAsync(JobEnd.Completed("a", 1, "1"u8.ToArray(), default)));
-        Assert.Equal(1, await Sweep.RunAsync(endpoint, default));
+        Assert.Equal(1, (await Sweep.RunAsync(endpoint, default)).Swept);
         await NothingStaysAsync("a");
     }
 

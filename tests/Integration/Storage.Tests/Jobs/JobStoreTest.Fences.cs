@@ -10,6 +10,26 @@ namespace Sluice.Storage.Tests.Jobs;
 public sealed partial class JobStoreTest
 {
     [Fact]
+    public async Task A_reap_says_whether_later_ones_are_needed()
+    {
+        Assert.False(await ReapAsync());
+        await SubmitAsync("a");
+        Assert.True(await ReapAsync());
+        await UpAsync(1);
+        await ClaimAsync();
+        Assert.True(await ReapAsync());
+        Assert.True(await EndAsync(JobEnd.Completed("a", 1, "1"u8.ToArray(), default)));
+        // The gateway still has a lease.
+        Assert.True(await ReapAsync());
+        await redis.Store.Database.SortedSetAddAsync(keys.Leases, "g~0", 1);
+        await redis.Store.Database.HashDeleteAsync(keys.Meta, "patient");
+        Assert.False(await ReapAsync());
+
+        async Task<bool> ReapAsync() =>
+            (await dispatch.ReapAsync(keys, TimeSpan.FromHours(1), TimeSpan.Zero)).IsOpen;
+    }
+
+    [Fact]
     public async Task An_attempt_number_that_Redis_assigned_twice_lets_only_the_later_claim_write()
     {
         await SubmitAsync("a");

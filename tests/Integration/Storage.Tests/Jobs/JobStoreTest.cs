@@ -129,8 +129,8 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
         await UpAsync(1);
         await ClaimAsync(lease: TimeSpan.Zero);
         await redis.Store.Database.HashSetAsync(keys.Meta, "reaped", 1);
-        Assert.Equal(default, await dispatch.ReapAsync(keys, TimeSpan.FromHours(1), TimeSpan.FromSeconds(4)));
-        Assert.Equal(default, await dispatch.ReapAsync(keys, TimeSpan.FromHours(1), TimeSpan.FromSeconds(4)));
+        Assert.False((await dispatch.ReapAsync(keys, TimeSpan.FromHours(1), TimeSpan.FromSeconds(4))).Acted);
+        Assert.False((await dispatch.ReapAsync(keys, TimeSpan.FromHours(1), TimeSpan.FromSeconds(4))).Acted);
         await redis.Store.Database.HashSetAsync(keys.Meta, "patient", 1);
         Assert.Equal(1, (await dispatch.ReapAsync(keys, TimeSpan.FromHours(1), TimeSpan.FromSeconds(4))).LeasesEnded);
     }
@@ -332,8 +332,8 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
             foreach (var id in ids) Assert.True(await EndAsync(JobEnd.Completed(id, 1, "1"u8.ToArray(), default)));
             Assert.Equal(
                 ids.Length,
-                await new JobRetention(redis.Store, store, new PayloadStore(redis.Store, "/nowhere"))
-                    .RunAsync(endpoint, default));
+                (await new JobRetention(redis.Store, store, new PayloadStore(redis.Store, "/nowhere"))
+                    .RunAsync(endpoint, default)).Swept);
         }
     }
 
@@ -350,7 +350,7 @@ public sealed partial class JobStoreTest : IClassFixture<RedisFixture>, IDisposa
             Assert.True(await EndAsync(
                 i == 11 ? JobEnd.Failed("j11", 1, JobStatus.Failed, new JobError("WRONG", "long words", true))
                 : JobEnd.Completed($"j{i}", 1, "1"u8.ToArray(), default)));
-            Assert.Equal(1, await sweep.RunAsync(endpoint, default));
+            Assert.Equal(1, (await sweep.RunAsync(endpoint, default)).Swept);
             Assert.False(await db.KeyExistsAsync(k.Dispatch.Jobs) || await db.KeyExistsAsync(k.Dispatch.Results));
             var records = await db.HashLengthAsync(k.Expired) + await db.HashLengthAsync(k.ExpiredBefore);
             Assert.InRange(records, 0, 4 + 2 + 2);

@@ -24,7 +24,14 @@ public sealed class ReconcileQueueTest
         queue.Request("c");
         requests = await queue.TakeAsync(default);
         Assert.True(requests.AllEndpoints);
+        Assert.True(requests.DueEndpoints);
         Assert.Equal(["c"], requests.Endpoints);
+
+        queue.RequestDue();
+        requests = await queue.TakeAsync(default);
+        Assert.False(requests.AllEndpoints);
+        Assert.True(requests.DueEndpoints);
+        Assert.Empty(requests.Endpoints);
     }
 
     [Fact]

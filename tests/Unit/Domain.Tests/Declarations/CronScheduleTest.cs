@@ -44,6 +44,15 @@ public sealed class CronScheduleTest
             CronSchedule.Parse(cron, "Europe/Berlin")!.Covers(DateTimeOffset.Parse(at, null), TimeSpan.FromMinutes(1)));
 
     [Fact]
+    public void The_next_match_is_after_the_given_time()
+    {
+        var eight = CronSchedule.Parse("0 8 * * *", "Europe/Berlin")!;
+        var seven = new DateTimeOffset(2026, 1, 1, 7, 0, 0, TimeSpan.Zero);
+        Assert.Equal(seven, eight.NextAfter(seven.AddSeconds(-1)));
+        Assert.Equal(seven.AddDays(1), eight.NextAfter(seven));
+    }
+
+    [Fact]
     public void A_long_duration_after_a_rare_time_is_covered_to_its_end()
     {
         var monday = CronSchedule.Parse("0 0 * * MON", "UTC")!;

@@ -51,6 +51,24 @@ public sealed class AutoscalerTest
         Assert.Equal(wanted, Autoscaler.Decide(Delay, load, ScaleState.Initial, Now).Desired);
     }
 
+    [Fact]
+    public void Time_at_rest_changes_the_state_like_decisions_without_requests()
+    {
+        var busy = new LoadSnapshot(9, TimeSpan.Zero, 3, 40, 0, 0, 8);
+        var state = Autoscaler.Decide(Count, busy with { Completed = 0 }, ScaleState.Initial, Now).Next;
+        state = Autoscaler.Decide(Count, busy, state, Now.AddSeconds(1)).Next;
+        var idle = busy with { Queued = 0, Busy = 0, Completed = 52 };
+        var decided = Autoscaler.Decide(Count, idle, state, Now.AddSeconds(2)).Next;
+        var rested = Autoscaler.Rest(Count, decided, Now.AddSeconds(32));
+        for (var second = 3; second <= 32; second++)
+            decided = Autoscaler.Decide(Count, idle, decided, Now.AddSeconds(second)).Next;
+        Assert.Equal(decided.At, rested.At);
+        Assert.Equal(decided.Traffic.Usual.Mean, rested.Traffic.Usual.Mean, 1e-9);
+        Assert.Equal(decided.Panic.Stable.Mean, rested.Panic.Stable.Mean, 1e-9);
+        Assert.Equal(rested, Autoscaler.Rest(Count, rested, Now));
+        Assert.Equal(ScaleState.Initial, Autoscaler.Rest(Count, ScaleState.Initial, Now));
+    }
+
     [Theory]
     [InlineData(Scaler.RequestCount)]
     [InlineData(Scaler.QueueDelay)]

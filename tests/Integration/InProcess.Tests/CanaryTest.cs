@@ -74,7 +74,8 @@ public sealed class CanaryTest : IAsyncLifetime
         Assert.StartsWith("next-", (string?)job["workerId"], StringComparison.Ordinal);
         using var unknown = await stranger.GetAsync(new Uri($"/v2/stub/status/{id}", UriKind.Relative));
         Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
-        Assert.Contains("Endpoint 'stub' has no job", await unknown.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains(
+            "Endpoint 'stub' has no job", await unknown.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         using var other = await owner.GetAsync(new Uri($"/v2/next/status/{id}", UriKind.Relative));
         Assert.Equal(HttpStatusCode.Forbidden, other.StatusCode);
 

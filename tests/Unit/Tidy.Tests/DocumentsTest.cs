@@ -62,6 +62,11 @@ public sealed partial class DocumentsTest
     }
 
     [Fact]
+    public void Documents_have_no_marks_of_an_unfinished_merge() =>
+        Assert.Empty(Documents.All.SelectMany(d => d.Prose.Where(l => MergeMark().IsMatch(l.Text))
+            .Select(l => $"{d.Name}:{l.Number}: {l.Text}")));
+
+    [Fact]
     public void Documents_have_none_of_the_idioms_that_we_avoid()
     {
         var hits = Documents.All.SelectMany(d => d.Text.Split('\n').SelectMany((line, i) => Documents.Idioms().Matches(line)
@@ -92,6 +97,9 @@ public sealed partial class DocumentsTest
     /// <summary>The anchor of a heading, as GitHub makes it.</summary>
     private static string Anchor(string heading) =>
         NoAnchor().Replace(heading.TrimStart('#').Trim().ToLowerInvariant(), "").Replace(' ', '-');
+
+    [GeneratedRegex("^(<{7}|={7}|>{7})( |$)")]
+    private static partial Regex MergeMark();
 
     [GeneratedRegex(@"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")]
     private static partial Regex Link();

@@ -19,6 +19,7 @@ public sealed class IdleCost(TimeSpan slice, IReadOnlyList<PublishedBuild> build
     private const int KeyPage = 1000;
 
     private static readonly int[] Counts = [3, 1000, 2000];
+    private static readonly string[] Everything = ["*"];
 
     /// <summary>The first passes and the compilation of the gateway are over by then.</summary>
     private static readonly TimeSpan Settle = TimeSpan.FromSeconds(30);
@@ -44,7 +45,7 @@ public sealed class IdleCost(TimeSpan slice, IReadOnlyList<PublishedBuild> build
             CPU in percent of one core. Commands of Redis: those that scripts call count too.
             Starts from zero: median and slowest of {Starts}.
 
-            | endpoints | build | gateway | Redis | both | commands/s | declared, s | listed, ms | starts, ms | deleted, s |
+            | endpoints | build | gateway | Redis | both | commands/s | declare, s | list, ms | start, ms | delete, s |
             |---|---|---|---|---|---|---|---|---|---|
             {string.Join('\n', rows)}
 
@@ -107,7 +108,7 @@ public sealed class IdleCost(TimeSpan slice, IReadOnlyList<PublishedBuild> build
         await using var gateway = await StartAsync(build, redis, log);
         var created = await TimeAsync(() => EachAsync(Keys, async n =>
         {
-            using var key = JsonContent.Create(new { name = $"key {n}", invoke = new[] { "*" } });
+            using var key = JsonContent.Create(new { name = $"key {n}", invoke = Everything });
             await SendAsync(gateway, HttpMethod.Post, "/api/v1/keys", key, ct);
         }));
         var (seen, largest, cursor) = (0, 0, "");

@@ -67,7 +67,8 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
         (left, finished) = (jobs, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         var started = TimeProvider.System.GetTimestamp();
         var next = 0;
-        var sweeping = sweeps ? sweep.RunAsync(endpoint, CancellationToken.None) : Task.FromResult(new SweepAnswer(jobs, null));
+        var sweeping = sweeps
+            ? sweep.RunAsync(endpoint, CancellationToken.None) : Task.FromResult(new SweepAnswer(jobs, null));
         await Task.WhenAll(Enumerable.Range(0, adders).Select(_ => Task.Run(async () =>
         {
             while (Interlocked.Increment(ref next) <= jobs)
@@ -81,7 +82,8 @@ internal sealed class JobEngine : IJobRunner, IAsyncDisposable
             }
         })));
         await finished.Task;
-        if ((await sweeping).Swept is var swept && before && swept != jobs) throw new InvalidOperationException($"{swept} jobs were swept, {jobs} were due");
+        if ((await sweeping).Swept is var swept && before && swept != jobs)
+            throw new InvalidOperationException($"{swept} jobs were swept, {jobs} were due");
         before = true;
         return jobs / TimeProvider.System.GetElapsedTime(started).TotalSeconds;
     }

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.ControlPlane.Manifests;
 using Sluice.Gateway.Startup;
 using Sluice.Storage.Jobs;
@@ -95,7 +96,8 @@ public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
     {
         var read = GatewaySettings.Read(settings.GetValueOrDefault);
         data = new DataFolder(read.Data);
-        connection = await RedisSetup.ConnectAsync(redis.ConnectionString);
+        connection = await RedisSetup.ConnectAsync(
+            redis.ConnectionString, ChildProcess.Patience, TimeProvider.System, NullLogger.Instance);
         var store = new RedisStore(connection);
         var share = new PayloadShare(store, read.Payloads);
         await share.CheckAsync();

@@ -147,6 +147,12 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
         await cluster.Redis.Store.Database.ExecuteAsync("FLUSHALL");
         await Eventually.HoldsAsync(async () => await ReadyAsync(gateway) == 2);
         Assert.Equal(before, Workers());
+        // The manifest is declared again by another loop.
+        await Eventually.HoldsAsync(async () =>
+        {
+            using var declared = await gateway.Client.GetAsync(new Uri("/api/v1/endpoints/stub", UriKind.Relative));
+            return declared.StatusCode == HttpStatusCode.OK;
+        });
         Assert.Equal("COMPLETED", (string?)(await new Jobs(gateway).RunSyncAsync(1))["status"]);
     }
 

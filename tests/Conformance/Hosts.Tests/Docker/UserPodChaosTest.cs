@@ -72,8 +72,19 @@ public sealed class UserPodChaosTest(DockerDaemon daemon, ITestOutputHelper outp
             const string names = "{{range .Containers}}{{.Name}}\n{{end}}";
             foreach (var left in await LinesAsync("network", "inspect", "-f", names, network))
                 await daemon.DockerAsync("network", "disconnect", "-f", network, left);
-            await daemon.DockerAsync("network", "rm", network);
+            try
+            {
+                await daemon.DockerAsync("network", "rm", network);
+            }
+            catch (InvalidOperationException)
+            {
+                // It also keeps endpoints that no command lists, until it starts again.
+                await daemon.KillAsync();
+                await daemon.StartAsync();
+                await daemon.DockerAsync("network", "rm", network);
+            }
         }
+
         await redis.DisposeAsync();
     }
 

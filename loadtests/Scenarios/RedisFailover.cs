@@ -94,9 +94,9 @@ public sealed class RedisFailover(int failovers, int waitReplicas, int seed) : I
     {
         var until = ledger.Count + more;
         await Eventually.HoldsAsync(
-            () =>
+            async () =>
             {
-                if (load.IsFaulted) load.GetAwaiter().GetResult();
+                if (load.IsFaulted) await load;
                 return ledger.Count >= until;
             },
             "jobs are accepted");

@@ -41,10 +41,14 @@ internal static class Routes
     public static RouteHandlerBuilder AcceptsJson<T>(this RouteHandlerBuilder route)
         where T : notnull => route.Accepts<T>("application/json", "*/*");
 
-    /// <summary>Sets the result of the authentication and authorization of a request.</summary>
+    /// <summary>
+    /// Sets the result of the authentication and authorization of a request. The response names a canary only where it
+    /// was drawn: the id of a job is a text of the client, and must not show which endpoints exist.
+    /// </summary>
     public static void Admit(this HttpContext context, AuthenticatedRequest admission)
     {
         context.Features.Set(admission);
+        if (context.GetEndpoint()?.Metadata.GetMetadata<SharesWithCanaries>() is null) return;
         if (admission.CanaryOf is null) context.Response.Headers.Remove(CanaryRouting.Header);
         else context.Response.Headers[CanaryRouting.Header] = admission.Deployment!.Endpoint.Id;
     }

@@ -65,17 +65,17 @@ public sealed class RedisFailoverTest : IAsyncLifetime
         Assert.Equal(accepted.Count, accepted.Distinct().Count());
         await jobs.QuietAsync();
         FaultMatrix.Seen("R14", $"{failovers} failovers, {accepted.Count} of {accepted.Count} accepted jobs COMPLETED ",
-            $"({refused} submissions told 503); {answered} requests answered, 0 failed");
+            $"({refused} submissions got 503); {answered} requests answered, 0 failed");
     }
 
     private Task AcceptsAsync(Task load)
     {
         var before = accepted.Count;
         return Eventually.HoldsAsync(
-            () =>
+            async () =>
             {
                 // A failed assertion of the load is the reason why no more jobs are accepted.
-                if (load.IsFaulted) load.GetAwaiter().GetResult();
+                if (load.IsFaulted) await load;
                 return accepted.Count >= before + Each;
             },
             "jobs are accepted");

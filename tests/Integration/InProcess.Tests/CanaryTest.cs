@@ -76,6 +76,7 @@ public sealed class CanaryTest : IAsyncLifetime
         Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
         Assert.Contains(
             "Endpoint 'stub' has no job", await unknown.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.False(unknown.Headers.Contains(Header), "a stranger learns which endpoints exist");
         using var other = await owner.GetAsync(new Uri($"/v2/next/status/{id}", UriKind.Relative));
         Assert.Equal(HttpStatusCode.Forbidden, other.StatusCode);
 

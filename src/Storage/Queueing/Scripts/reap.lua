@@ -11,8 +11,8 @@
 --         token_capacity  hash pod -> how many tokens it can hold · tokens  hash tokens in flight (see room)
 -- ARGV    accept_ms  how long a grant may stay unaccepted · gap_ms  the longest normal time between two calls ·
 --         lease_ms  the grace period after a longer gap
--- RETURN  {leases ended, slots freed, tickets dropped, jobs queued again, 1 when leases, grants, tickets or running jobs
---         are left}
+-- RETURN  {leases ended, slots freed, tickets dropped, jobs queued again,
+--         1 when leases, grants, tickets or running jobs are left}
 -- After a gap (Redis was paused), every lease looks expired. The holders get the length of one lease to renew first.
 local leases, held, free = KEYS[1], KEYS[2], KEYS[3]
 local queue, grants, busy, meta = KEYS[4], KEYS[5], KEYS[6], KEYS[7]

@@ -5,10 +5,12 @@ using Sluice.ControlPlane.Leadership;
 using Sluice.ControlPlane.Machine;
 using Sluice.ControlPlane.Maintenance;
 using Sluice.ControlPlane.Manifests;
+using Sluice.ControlPlane.Nodes;
 using Sluice.ControlPlane.Pods;
 using Sluice.ControlPlane.Reconciliation;
 using Sluice.ControlPlane.Scheduling;
 using Sluice.ControlPlane.UserPods;
+using Sluice.Domain.Fleet;
 using Sluice.Hosting;
 using Sluice.Hosting.UserPods;
 using Sluice.Storage.Fleet;
@@ -28,11 +30,14 @@ public static class ControlPlaneServices
     /// <param name="services">The services of the gateway.</param>
     /// <param name="manifest">The manifest of this gateway.</param>
     /// <param name="inventory">The source of the inventory.</param>
+    /// <param name="node">What is announced about this machine; null: only its name.</param>
     public static IServiceCollection AddSluiceControlPlane(
         this IServiceCollection services,
         ManifestOptions manifest,
-        GpuInventoryOptions inventory)
+        GpuInventoryOptions inventory,
+        NodeSettings? node = null)
     {
+        services.AddSingleton(node ?? new NodeSettings(inventory.Node));
         services.AddSingleton(manifest).AddSingleton<ManifestLoop>().AddSingleton<SecretSource>();
         services.AddSingleton(inventory).AddSingleton<GpuInventory>();
         services.AddSingleton<IGpuSource>(s => inventory.File is { } file ? new GpuInventoryFile(file)
@@ -40,6 +45,7 @@ public static class ControlPlaneServices
                 ?? new NvidiaSmi("nvidia-smi", s.GetRequiredService<TimeProvider>()));
         services.AddSingleton<JobMaintenanceService>();
         AddPods(services);
+        AddNodes(services);
         AddLeadership(services);
         AddGpus(services);
         AddReconciliation(services);
@@ -92,6 +98,20 @@ public static class ControlPlaneServices
         services.AddSingleton<PodTransitions>().AddSingleton<UnreachablePodCheck>().AddSingleton<PodOutputStore>();
         services.AddSingleton<PodStateReconciliation>().AddSingleton<PodReconciliation>();
         services.AddSingleton<PodShutdown>();
+    }
+
+    private static void AddNodes(IServiceCollection services)
+    {
+        services.AddSingleton(s => new FleetNodes(
+            s.GetRequiredService<NodeSettings>(),
+            s.GetRequiredService<HostId>(),
+            s.GetRequiredService<IPodHost>(),
+            s.GetRequiredService<GpuInventory>(),
+            s.GetRequiredService<ManagedPods>(),
+            s.GetRequiredService<NodeStore>(),
+            s.GetRequiredService<TimeProvider>(),
+            s.GetRequiredService<ILogger<FleetNodes>>()));
+        services.AddSingleton<NodeOrders>().AddSingleton<OrderIntake>();
     }
 
     private static void AddLeadership(IServiceCollection services)

@@ -106,9 +106,9 @@ public static class ContainerSpec
         // The limit includes swap: a pod that swaps is too slow to be useful.
         if (needs.Memory > 0) (config["Memory"], config["MemorySwap"]) = (needs.Memory, needs.Memory);
         if (needs.Cpus > 0) config["NanoCpus"] = (long)Math.Round(needs.Cpus * 1e9);
-        if (settings.Publish)
+        if (settings.WorkerAddress is { } address)
         {
-            var binding = new JsonObject { ["HostIp"] = "127.0.0.1", ["HostPort"] = "" };
+            var binding = new JsonObject { ["HostIp"] = address, ["HostPort"] = "" };
             config["PortBindings"] = new JsonObject { [$"{port}/tcp"] = new JsonArray(binding) };
         }
         if (order.Devices is { Count: > 0 } devices)

@@ -206,11 +206,12 @@ public sealed partial class DockerHost : IPodHost
 
     private Uri Address(ContainerInfo info, int port)
     {
-        if (settings.Publish)
+        if (settings.WorkerAddress is { } address)
         {
             var ports = info.NetworkSettings.Ports?.GetValueOrDefault($"{port}/tcp");
             var published = ports is [var first, ..] ? first.HostPort : null;
-            return new Uri($"http://127.0.0.1:{published ?? "9"}");
+            return NodeAddress.UriOf(IPAddress.Parse(address),
+                int.Parse(published ?? "9", CultureInfo.InvariantCulture));
         }
 
         var ip = info.NetworkSettings.Networks?.GetValueOrDefault(settings.Network)?.IpAddress;

@@ -9,7 +9,7 @@ public static class DockerHostServices
     public static HostRegistry AddDockerHost(this HostRegistry hosts) => hosts.Add(new HostRegistration
     {
         Name = "docker",
-        Capabilities = new HostCapabilities(),
+        Capabilities = new HostCapabilities { Containers = true },
         SettingsPrefix = "SLUICE_DOCKER_",
         Configure = env =>
         {

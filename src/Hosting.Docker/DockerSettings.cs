@@ -51,6 +51,15 @@ public sealed record DockerSettings
     /// </summary>
     public IReadOnlyDictionary<string, string> WorkerVariables { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>
+    /// The address at which other gateways reach the workers: their ports are published there. Null: no other gateway
+    /// does, because it does not reach the network of the containers.
+    /// </summary>
+    public string? NodeAddress { get; init; }
+
+    /// <summary>The address on which ports of workers are published; null: they are not published.</summary>
+    public string? WorkerAddress => NodeAddress ?? (Publish ? "127.0.0.1" : null);
+
     /// <summary>Docker's own <c>config.json</c>, which holds registry credentials. Empty: none.</summary>
     public string RegistryConfig { get; init; } = "";
 

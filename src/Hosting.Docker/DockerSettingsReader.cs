@@ -30,6 +30,7 @@ public static class DockerSettingsReader
             WorkerGpuImage = Text("SLUICE_DOCKER_GPU_IMAGE") ?? defaults.WorkerGpuImage,
             Network = Text("SLUICE_DOCKER_NETWORK") ?? defaults.Network,
             Publish = Flag("SLUICE_DOCKER_PUBLISH"),
+            NodeAddress = NodeAddress.Read(env)?.ToString(),
             Models = models,
             ModelStore = Text("SLUICE_DOCKER_MODEL_STORE") ?? defaults.ModelStore,
             ModelUploads = Text("SLUICE_DOCKER_MODEL_UPLOADS") ?? defaults.ModelUploads,

@@ -8,4 +8,7 @@ public sealed record HostCapabilities
 {
     /// <summary>Whether the host keeps workers without a model, for the next cold start.</summary>
     public bool StandbyWorkers { get; init; }
+
+    /// <summary>Whether workers are containers: a template with a command needs an image.</summary>
+    public bool Containers { get; init; }
 }

@@ -1,5 +1,5 @@
 using Sluice.ControlPlane.Leadership;
-using Sluice.ControlPlane.Machine;
+using Sluice.ControlPlane.Nodes;
 using Sluice.Domain.Fleet;
 using Sluice.Domain.Placement;
 using Sluice.Domain.Usage;
@@ -11,7 +11,7 @@ namespace Sluice.ControlPlane.Gpus;
 /// Tracks on the leader which pods hold devices and which endpoints wait for some. Only the reconciler's loop uses it.
 /// Claims are stored in Redis, and are compared with the running pods in each round.
 /// </summary>
-internal sealed class GpuAllocator(GpuInventory inventory, GpuStore store)
+internal sealed class GpuAllocator(FleetNodes nodes, GpuStore store)
 {
     /// <summary>More memory than any GPU has, MiB.</summary>
     private const long Enough = 1L << 40;
@@ -82,10 +82,22 @@ internal sealed class GpuAllocator(GpuInventory inventory, GpuStore store)
     public IReadOnlyList<(PendingGpuStarts Order, IReadOnlyList<Placed> Placed)> Place(IEnumerable<GpuAllocation> own)
     {
         // Until the inventory has been read, it is unknown whether a request can ever be placed, so none is rejected.
-        if (orders.Count == 0 || !inventory.Loaded.IsCompleted) return [];
-        var requests = orders.Values.OrderBy(o => o.EndpointId, StringComparer.Ordinal).SelectMany(RequestsOf).ToList();
-        return [.. PlacementPlanner.Place(inventory.Current, Holdings(own), requests).GroupBy(p => p.Request.EndpointId)
-            .Select(g => (orders[g.Key], (IReadOnlyList<Placed>)[.. g]))];
+        if (orders.Count == 0 || !nodes.Loaded.IsCompleted) return [];
+        var running = Holdings(own).ToList();
+        var results = new List<(PendingGpuStarts Order, IReadOnlyList<Placed> Placed)>();
+        // In a fleet of one kind of host, all templates can run on all nodes, and one call places all requests.
+        foreach (var group in orders.Values.OrderBy(o => o.EndpointId, StringComparer.Ordinal)
+            .GroupBy(o => nodes.FleetFor(o.Deployment.Template).Inventory)
+            .OrderByDescending(g => g.Max(o => o.Deployment.Endpoint.Placement.Priority)).ToList())
+        {
+            var placed = PlacementPlanner.Place(group.Key, running, [.. group.SelectMany(RequestsOf)]);
+            running.AddRange(placed.Where(p => p.Refusal is null)
+                .Select(p => new GpuAllocation(p.Request.Id, p.Request.EndpointId, p.Devices)));
+            results.AddRange(placed.GroupBy(p => p.Request.EndpointId)
+                .Select(g => (orders[g.Key], (IReadOnlyList<Placed>)[.. g])));
+        }
+
+        return results;
     }
 
     /// <summary>Returns the devices that each pod holds.</summary>
@@ -109,7 +121,8 @@ internal sealed class GpuAllocator(GpuInventory inventory, GpuStore store)
     }
 
     /// <summary>Returns the type and number of devices, as usage is counted.</summary>
-    public string DescribeDevices(IReadOnlyList<HeldDevice> devices) => GpuUse.Describe(inventory.Current, devices);
+    public string DescribeDevices(IReadOnlyList<HeldDevice> devices) =>
+        GpuUse.Describe(nodes.Fleet.Inventory, devices);
 
     /// <summary>Removes the claims of pods.</summary>
     public async Task ReleaseAsync(IReadOnlyList<string> podIds, CancellationToken ct)
@@ -132,12 +145,13 @@ internal sealed class GpuAllocator(GpuInventory inventory, GpuStore store)
     {
         var leaving = keepers.SelectMany(k => k.Leaving).ToHashSet();
         var holdings = Holdings(own).Where(h => !leaving.Contains(h.PodId));
-        return PreemptionPlanner.Choose(inventory.Current, [.. holdings], RequestsOf(order).First(),
+        var inventory = nodes.FleetFor(order.Deployment.Template).Inventory;
+        return PreemptionPlanner.Choose(inventory, [.. holdings], RequestsOf(order).First(),
             [.. keepers.SelectMany(k => k.Spare).Where(p => !leaving.Contains(p.PodId))]);
     }
 
     private long? MemoryOf(string uuid) =>
-        inventory.Current.Gpus.FirstOrDefault(g => g.Uuid == uuid && g.MemoryMiB > 0)?.MemoryMiB;
+        nodes.Fleet.Inventory.Gpus.FirstOrDefault(g => g.Uuid == uuid && g.MemoryMiB > 0)?.MemoryMiB;
 
     private static IEnumerable<GpuRequest> RequestsOf(PendingGpuStarts order) => Enumerable.Repeat(new GpuRequest
     {

@@ -11,10 +11,18 @@ namespace Sluice.ControlPlane.Leadership;
 /// <summary>The leader's state of one endpoint between two rounds of the reconciler.</summary>
 internal sealed class EndpointReconcileState
 {
+    /// <summary>The number of recorded failures from which those without a record are forgotten.</summary>
+    private const int MaxFailures = 100;
+
     private readonly Lock gate = new();
     private StartBackoff backoff = StartBackoff.None;
     private string? fingerprint;
     private DateTimeOffset failedAt;
+
+    /// <summary>
+    /// The failed pods of other hosts that the backoff contains, or that failed under an earlier leader.
+    /// </summary>
+    private readonly HashSet<string> failures = [];
 
     public ScaleState Scale { get; set; } = ScaleState.Initial;
 
@@ -81,6 +89,28 @@ internal sealed class EndpointReconcileState
             backoff = end.Pod.ReadyAt is null ? before.Failed(now, end.Pod.Reason) : before.Died(now, end.Pod.Reason);
             return backoff.NextTry - now;
         }
+    }
+
+    /// <summary>
+    /// Records the failed pods of other hosts, whose records are all that this gateway learns about them.
+    /// </summary>
+    public void RecordFailures(IReadOnlyList<Pod> pods, DateTimeOffset now)
+    {
+        foreach (var pod in pods.Where(p => p.State == PodState.Failed))
+        {
+            lock (gate)
+                if (!failures.Add(pod.Id)) continue;
+            RecordFailure(new PodEnd(pod, Failed: true, now - pod.ReadyAt >= StartBackoff.ProvenAfter), now);
+        }
+
+        lock (gate)
+            if (failures.Count > MaxFailures) failures.IntersectWith(pods.Select(p => p.Id));
+    }
+
+    /// <summary>Leaves out the pods that have failed under an earlier leader.</summary>
+    public void IgnoreFailures(IEnumerable<Pod> pods)
+    {
+        lock (gate) failures.UnionWith(pods.Where(p => p.State == PodState.Failed).Select(p => p.Id));
     }
 
     /// <summary>

@@ -1,3 +1,4 @@
+using Sluice.ControlPlane.Nodes;
 using Sluice.ControlPlane.Pods;
 using Sluice.ControlPlane.Scheduling;
 using Sluice.Domain.Declarations;
@@ -8,16 +9,18 @@ using Sluice.Storage.Fleet;
 namespace Sluice.ControlPlane.Leadership;
 
 /// <summary>
-/// Gives the leader's orders: starts on this host, and drains on all hosts. Each order carries the leader's epoch, and
-/// Redis rejects those of an earlier leader.
+/// Gives the leader's orders: starts on the host of a node, and drains on all hosts. Each order carries the leader's
+/// epoch, and Redis rejects those of an earlier leader.
 /// </summary>
 internal sealed class LeaderOrders(
     PodManager pods,
+    FleetNodes nodes,
+    NodeOrders elsewhere,
     PodStore store,
     LeaderElection leadership,
     ReconcileQueue queue)
 {
-    /// <summary>Starts a pod. Returns the decision of Redis about the order.</summary>
+    /// <summary>Starts a pod, on this node or on another one. Returns the decision of Redis about the order.</summary>
     /// <param name="deployment">The pod's declaration.</param>
     /// <param name="fingerprint">The fingerprint of the declaration.</param>
     /// <param name="epoch">The leader's epoch.</param>
@@ -30,7 +33,10 @@ internal sealed class LeaderOrders(
         GpuAllocation? holding,
         CancellationToken ct)
     {
-        var answer = await pods.StartAsync(deployment, fingerprint, epoch, holding, ct);
+        var gpuNode = holding is { Devices.Count: > 0 } ? holding.Node : null;
+        var answer = nodes.Choose(deployment.Template, gpuNode) is { } node
+            ? await elsewhere.OrderAsync(node, deployment, fingerprint, epoch, holding, ct)
+            : await pods.StartAsync(deployment, fingerprint, epoch, holding, ct);
         if (answer == StartDecision.Stale) RecordLost(epoch);
         return answer;
     }

@@ -64,6 +64,8 @@ internal sealed partial class PodAdoption(
         if (!adopted) return false;
         var seen = fleet.Pods
             .Where(p => p.HostId == records.HostId && p.State != PodState.Failed && !pods.Contains(p.Id))
+            // The pod of an open order does not run yet.
+            .Where(p => !p.IsOrdered)
             .ToList();
         ghosts.Remove(endpointId, out var before);
         if (seen.Count == 0) return false;
@@ -87,7 +89,7 @@ internal sealed partial class PodAdoption(
             {
                 if (record.State != PodState.Failed && left.Remove(record.Id, out var running))
                     await TakeAsync(record, running, ct);
-                else if (record.HostId != records.HostId)
+                else if (record.HostId != records.HostId || record.IsOrdered)
                     continue;
                 // Failed pods of this process stay listed, so that operators can read why they failed.
                 else if (!adopted || (relist && record.State != PodState.Failed))

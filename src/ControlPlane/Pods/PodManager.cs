@@ -56,7 +56,40 @@ public sealed class PodManager
         CancellationToken ct)
     {
         var orderedAt = time.GetTimestamp();
-        var pod = new ManagedPod(new Pod
+        var record = CreateRecord(deployment, fingerprint, records.HostId, holding, time.GetUtcNow());
+        // The record is stored before the start: a start without a record would be ordered twice.
+        var answer = await records.OrderAsync(record, epoch, deployment.Endpoint.Scaling.Max, ct);
+        if (answer != StartDecision.Taken) return answer;
+        Start(record, deployment, holding?.Devices.Select(d => d.Uuid).ToList(), epoch, orderedAt);
+        return answer;
+    }
+
+    /// <summary>
+    /// Starts a pod that the leader of another node ordered on this host. Returns false if the order has ended or was
+    /// withdrawn. Does not wait for the start.
+    /// </summary>
+    /// <param name="ordered">The record with the order.</param>
+    /// <param name="deployment">The pod's declaration.</param>
+    /// <param name="devices">UUIDs of its devices; null: it sees those that the gateway sees.</param>
+    /// <param name="ct">Cancels the call; the order may be taken by then.</param>
+    internal async Task<bool> StartOrderedAsync(
+        Pod ordered, Deployment deployment, IReadOnlyList<string>? devices, CancellationToken ct)
+    {
+        var orderedAt = time.GetTimestamp();
+        var record = ordered with { OrderedIn = 0, Reason = "ordered" };
+        if (!await records.TakeAsync(record, ct)) return false;
+        Start(record, deployment, devices, ordered.OrderedIn, orderedAt);
+        return true;
+    }
+
+    /// <summary>Creates the record of a pod that starts.</summary>
+    /// <param name="deployment">The pod's declaration.</param>
+    /// <param name="fingerprint">The fingerprint of the declaration.</param>
+    /// <param name="hostId">The host that starts it.</param>
+    /// <param name="holding">The pod's id and devices; null: it gets an id, and no devices.</param>
+    /// <param name="now">The time of the order.</param>
+    internal static Pod CreateRecord(
+        Deployment deployment, string fingerprint, string hostId, GpuAllocation? holding, DateTimeOffset now) => new()
         {
             Id = holding?.PodId ?? NewId(deployment.Endpoint.Id),
             Devices = [.. holding?.Devices.Select(d => d.Uuid) ?? []],
@@ -65,28 +98,29 @@ public sealed class PodManager
             Gpu = holding?.Gpu,
             EndpointId = deployment.Endpoint.Id,
             Template = deployment.Template.Name,
-            HostId = records.HostId,
+            HostId = hostId,
             State = PodState.Starting,
             Fingerprint = fingerprint,
-            StartedAt = time.GetUtcNow(),
+            StartedAt = now,
             Reason = "ordered",
-        }) { OrderedAt = orderedAt };
-        // The record is stored before the start: a start without a record would be ordered twice.
-        var answer = await records.OrderAsync(pod.Record, epoch, deployment.Endpoint.Scaling.Max, ct);
-        if (answer != StartDecision.Taken) return answer;
-        var order = new PodSpec(deployment, pod.Id, holding?.Devices.Select(d => d.Uuid).ToList())
-        {
-            Fingerprint = fingerprint,
-            Epoch = epoch,
-            ShareMiB = pod.Record.ShareMiB,
-            Node = pod.Record.Node,
         };
-        Manage(pod, () => lifecycle.StartAsync(pod, order, orderedAt));
-        return answer;
-    }
 
     /// <summary>Manages a pod that runs already.</summary>
     internal void Adopt(ManagedPod pod, RunningPod running) => Manage(pod, () => lifecycle.RunAsync(pod, running));
+
+    private void Start(
+        Pod record, Deployment deployment, IReadOnlyList<string>? devices, long epoch, long orderedAt)
+    {
+        var pod = new ManagedPod(record) { OrderedAt = orderedAt };
+        var order = new PodSpec(deployment, pod.Id, devices)
+        {
+            Fingerprint = record.Fingerprint,
+            Epoch = epoch,
+            ShareMiB = record.ShareMiB,
+            Node = record.Node,
+        };
+        Manage(pod, () => lifecycle.StartAsync(pod, order, orderedAt));
+    }
 
     private void Manage(ManagedPod pod, Func<Task<string>> life)
     {

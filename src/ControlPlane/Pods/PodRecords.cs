@@ -35,6 +35,9 @@ internal sealed class PodRecords(
     public Task<StartDecision> OrderAsync(Pod record, long epoch, int max, CancellationToken ct) =>
         store.StartAsync(record, epoch, max, ct);
 
+    /// <summary>Takes a leader's order for this host. Returns false if it has ended or was withdrawn.</summary>
+    public Task<bool> TakeAsync(Pod record, CancellationToken ct) => store.TakeOrderAsync(record, ct);
+
     /// <summary>
     /// Stores the record of a running pod that has none. Returns false if the endpoint has <paramref name="max"/> other
     /// pods.

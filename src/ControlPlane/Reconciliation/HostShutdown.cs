@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Sluice.ControlPlane.Nodes;
 using Sluice.ControlPlane.Pods;
 using Sluice.ControlPlane.Scheduling;
 using Sluice.Storage.Fleet;
@@ -10,6 +11,7 @@ namespace Sluice.ControlPlane.Reconciliation;
 internal sealed partial class HostShutdown(
     HostLease lease,
     LeaderElection leadership,
+    FleetNodes nodes,
     PodShutdown pods,
     TimeProvider time,
     ILogger<HostShutdown> logger)
@@ -36,6 +38,8 @@ internal sealed partial class HostShutdown(
     {
         // The resignation comes first, so that the next leader starts replacements for this host's pods.
         var reachable = await TryStoreAsync(leadership.ResignAsync);
+        // No leader orders further workers here.
+        if (reachable) reachable = await TryStoreAsync(nodes.WithdrawAsync);
         if (reachable && !pods.KeepsPods) reachable = await TryStoreAsync(() => LetFinishAsync(patience));
         var ended = pods.StopAllAsync();
         while (reachable && !ended.IsCompleted

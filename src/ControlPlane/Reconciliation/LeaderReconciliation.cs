@@ -1,4 +1,5 @@
 using Sluice.ControlPlane.Leadership;
+using Sluice.ControlPlane.Nodes;
 
 namespace Sluice.ControlPlane.Reconciliation;
 
@@ -6,6 +7,7 @@ namespace Sluice.ControlPlane.Reconciliation;
 internal sealed class LeaderReconciliation(
     EndpointReader reader,
     LeaderOrders orders,
+    NodeOrders elsewhere,
     LostPodRemoval lostPods,
     EndpointScaling scaling,
     EndpointRemoval removal,
@@ -29,6 +31,10 @@ internal sealed class LeaderReconciliation(
         if (observed.LivingHosts is { } living)
         {
             await reader.OfferAsync(observed.EndpointId, observed.Dispatch, ct);
+            observed = observed with
+            {
+                Fleet = await elsewhere.WithdrawEndedAsync(observed.Fleet, observed.Epoch, living, ct),
+            };
             observed = observed with { Fleet = await lostPods.RemoveAsync(observed, living, ct) };
             await usage.CountAsync(observed, ct);
         }

@@ -50,7 +50,8 @@ internal sealed partial class LostPodRemoval
     {
         var (id, epoch, fleet, now) = (observed.EndpointId, observed.Epoch, observed.Fleet, time.GetUtcNow());
         var here = inventory.Current.Gpus.SelectMany(g => g.Slices.Select(s => s.Uuid).Prepend(g.Uuid)).ToHashSet();
-        var others = fleet.Pods.Where(p => p.HostId != records.HostId).ToDictionary(p => p, IsRunning);
+        // Open orders are withdrawn instead.
+        var others = fleet.Pods.Where(p => p.HostId != records.HostId && !p.IsOrdered).ToDictionary(p => p, IsRunning);
         var dead = others.Where(p => p.Value == false).Select(p => p.Key.Id).ToHashSet();
         // In the first round of a new leader, one observation is enough: the previous leader observed the pods too, and
         // is lost.

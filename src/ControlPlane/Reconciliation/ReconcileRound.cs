@@ -1,4 +1,5 @@
 using Sluice.ControlPlane.Gpus;
+using Sluice.ControlPlane.Nodes;
 using Sluice.ControlPlane.Scheduling;
 
 namespace Sluice.ControlPlane.Reconciliation;
@@ -6,6 +7,8 @@ namespace Sluice.ControlPlane.Reconciliation;
 /// <summary>One round: reconciles endpoints, and then places the device requests of all of them.</summary>
 internal sealed class ReconcileRound(
     LeaderTerm term,
+    FleetNodes nodes,
+    OrderIntake intake,
     RoundEndpoints scope,
     EndpointReconciliation endpoints,
     GpuReconciliation gpus,
@@ -21,6 +24,7 @@ internal sealed class ReconcileRound(
     /// <param name="ct">Cancels the round.</param>
     public async Task RunAsync(HashSet<string> requested, IReadOnlySet<string>? living, CancellationToken ct)
     {
+        await intake.TakeAsync(ct);
         if (living is null)
         {
             term.BeginPartialRound();
@@ -29,6 +33,7 @@ internal sealed class ReconcileRound(
         {
             // What another leader noticed is not known here.
             if (term.BeginFullRound()) resting.WakeAll();
+            await nodes.ExchangeAsync(term.Epoch > 0, ct);
             await scope.AddDueAsync(requested, term.Epoch, ct);
             await term.ReadClaimsAsync(ct);
         }

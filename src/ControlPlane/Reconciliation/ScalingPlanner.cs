@@ -10,6 +10,7 @@ namespace Sluice.ControlPlane.Reconciliation;
 
 /// <summary>Plans which workers of a declared endpoint start, drain and resume.</summary>
 internal sealed class ScalingPlanner(
+    HostId host,
     EndpointReconcileStates states,
     ScalingDecisionLog decisions,
     PodStore store,
@@ -27,7 +28,11 @@ internal sealed class ScalingPlanner(
         var fingerprint = PodFingerprint.Compute(deployment);
         state.SetFingerprint(fingerprint);
         if (state.Epoch != observed.Epoch)
+        {
             state.Resume(observed.Epoch, await decisions.ResumeAsync(observed.EndpointId, ct));
+            state.IgnoreFailures(observed.Fleet.Pods);
+        }
+
         if (resting.TakeRested(observed.EndpointId) is { } until)
             state.Scale = Autoscaler.Rest(deployment.Endpoint.Scaling, state.Scale, until);
         return new DeclaredEndpoint(deployment, fingerprint, observed.Epoch, state, observed.Fleet, observed.Dispatch,
@@ -40,6 +45,7 @@ internal sealed class ScalingPlanner(
     public async Task<FleetPlan> PlanAsync(DeclaredEndpoint endpoint, CancellationToken ct)
     {
         var (state, pods, fingerprint) = (endpoint.State, endpoint.Fleet.Pods, endpoint.Fingerprint);
+        state.RecordFailures([.. pods.Where(p => p.HostId != host.Value)], endpoint.Now);
         // Only a worker of this declaration that became ready after the last failure resets the backoff.
         var proven = pods.Where(p => p.State == PodState.Ready && p.Fingerprint == fingerprint
             && endpoint.Now - p.ReadyAt >= StartBackoff.ProvenAfter);

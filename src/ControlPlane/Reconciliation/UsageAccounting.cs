@@ -29,7 +29,7 @@ internal sealed class UsageAccounting(UsageLedger ledger, TimeProvider time, ILo
     /// <summary>Counts the time of an endpoint's workers, if they changed or the last count is old.</summary>
     public async Task CountAsync(EndpointObservation observed, CancellationToken ct)
     {
-        var workers = observed.Fleet.Pods.Where(p => p.State != PodState.Failed).ToList();
+        var workers = observed.Fleet.Pods.Where(p => p.State != PodState.Failed && !p.IsOrdered).ToList();
         var state = string.Join(',', workers.Select(p => $"{p.Id}{(p.ReadyAt is null ? "" : "+")}"));
         var last = counted.GetValueOrDefault(observed.EndpointId);
         if (last is null || last.Epoch != observed.Epoch) last = new Counted(observed.Epoch, "-", 0, 1, null);

@@ -65,8 +65,22 @@ public sealed record Pod
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public string? Gpu { get; init; }
 
-    /// <summary>The node of these devices; null: it has none, or an earlier build stored the record.</summary>
+    /// <summary>
+    /// The node of these devices, or the node that another gateway's leader chose; null: there is none, or an earlier
+    /// build stored the record.
+    /// </summary>
     public string? Node { get; init; }
+
+    /// <summary>
+    /// The epoch of the leader that ordered it on the host of another gateway, until that host takes the order; 0: no
+    /// order is open.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long OrderedIn { get; init; }
+
+    /// <summary>Whether its host has not taken the order yet.</summary>
+    [JsonIgnore]
+    public bool IsOrdered => OrderedIn > 0;
 
     /// <summary>
     /// The <c>ProcessIdentity</c> of its process; null if it has none that other gateways can check.

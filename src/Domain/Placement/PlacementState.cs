@@ -40,6 +40,9 @@ internal sealed class PlacementState
 
     public IReadOnlyList<DeviceKind> Kinds => layout.Kinds;
 
+    /// <summary>Whether the GPUs are on more than one node.</summary>
+    public bool HasSeveralNodes => Inventory.Gpus.Any(g => g.Node != Inventory.Gpus[0].Node);
+
     /// <summary>Returns the GPU memory of an endpoint's pods in MiB.</summary>
     public double HeldMiB(string endpointId) => held.GetValueOrDefault(endpointId);
 

@@ -92,7 +92,7 @@ internal static class RefusalText
 
     private static string DescribeDevice(PlacementState state, Device device)
     {
-        var gpu = Text($"GPU {device.Gpu.Index}");
+        var gpu = Text($"GPU {device.Gpu.Index}") + (state.HasSeveralNodes ? $" of {device.Gpu.Node}" : "");
         var name = device.Kind.Profile is { } profile ? $"{profile} of {gpu}" : gpu;
         var use = state.GetState(device);
         if (device.Gpu.Fault is { } fault) return $"{name} has a fault ({fault})";

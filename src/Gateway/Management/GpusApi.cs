@@ -3,9 +3,11 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Sluice.ControlPlane.Machine;
+using Sluice.ControlPlane.Nodes;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
 using Sluice.Domain.Gpus;
+using Sluice.Domain.Nodes;
 using Sluice.Domain.Notation;
 using Sluice.Domain.Placement;
 using Sluice.Gateway.Authentication;
@@ -17,7 +19,7 @@ namespace Sluice.Gateway.Management;
 /// <summary>
 /// <c>/api/v1/gpus</c>: lists the GPUs with their nodes, users and waiting workers, and tests placements.
 /// </summary>
-public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
+public sealed class GpusApi(FleetNodes nodes, GpuInventory inventory, GpuStore store, HostId host)
 {
     /// <summary>Maximum number of workers in one placement test.</summary>
     private const int MaxWorkers = 1000;
@@ -48,14 +50,17 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
 
     private async Task<GpuList> AnswerAsync(CancellationToken ct)
     {
-        var now = inventory.Current;
+        var fleet = await nodes.ReadAsync(ct);
+        var now = FleetInventory.Merge(fleet, new HashSet<string>()).Inventory;
         var users = (await store.ListAsync(ct)).SelectMany(h =>
             h.Devices.Select(d => (d.Uuid, User: new UserView(h.PodId, h.EndpointId, d.ShareMiB))))
             .ToLookup(u => u.Uuid, u => u.User);
         var gpus = now.Gpus.ToDictionary(g => g.Uuid);
         return new GpuList(host.Value, now.Source, inventory.ReadAt, now.Error, [.. now.Gpus.Select(View)],
             [.. now.Links.Select(l => new LinkView(gpus[l.A].Node, gpus[l.A].Index, gpus[l.B].Index,
-                l.Kind == LinkKind.NV ? $"NV{l.NvLinks}" : $"{l.Kind}"))], await store.WaitsAsync(ct));
+                l.Kind == LinkKind.NV ? $"NV{l.NvLinks}" : $"{l.Kind}"))], await store.WaitsAsync(ct),
+            [.. fleet.Select(n => new NodeView(n.Name, n.HostId, n.HostKind, n.IsOffered, n.Cpus, n.Workers,
+                n.Gpus.Gpus.Count, n.Gpus.Error))]);
 
         GpuView View(Gpu gpu)
         {
@@ -97,9 +102,10 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
         }
 
         IReadOnlyList<GpuAllocation> running = trial.Idle ? [] : await store.ListAsync(context.RequestAborted);
-        var placed = PlacementPlanner.Place(inventory.Current, running, [.. trial.Requests.SelectMany(ToGpuRequests)]);
+        var usable = FleetNodes.MergeUsable(await nodes.ReadAsync(context.RequestAborted));
+        var placed = PlacementPlanner.Place(usable, running, [.. trial.Requests.SelectMany(ToGpuRequests)]);
         var views = placed.Select(p => new TrialView(p.Request.EndpointId, p.Uuids,
-            p.Devices is [var first, ..] ? first.ShareMiB : null, p.Refusal));
+            p.Devices is [var first, ..] ? first.ShareMiB : null, p.Node, p.Refusal));
         await context.Response.WriteAsJsonAsync(new TrialAnswer([.. views]), context.RequestAborted);
     }
 
@@ -120,7 +126,14 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
     /// <summary>The response to <c>GET /api/v1/gpus</c>.</summary>
     public sealed record GpuList(string Host, string Source, DateTimeOffset ReadAt, string? Error,
         IReadOnlyList<GpuView> Gpus,
-        IReadOnlyList<LinkView> Links, IReadOnlyList<GpuWait> Waiting);
+        IReadOnlyList<LinkView> Links, IReadOnlyList<GpuWait> Waiting, IReadOnlyList<NodeView> Nodes);
+
+    /// <summary>
+    /// The machine of a gateway. <paramref name="Offered"/>: leaders on other machines start workers there, because its
+    /// gateway has SLUICE_NODE_ADDRESS. <paramref name="Error"/>: why its GPUs could not be read.
+    /// </summary>
+    public sealed record NodeView(string Name, string Host, string HostKind, bool Offered, int Cpus, int Workers,
+        int Gpus, string? Error);
 
     /// <summary>
     /// A GPU. <paramref name="Model"/> is its id in the list of GPU models. <paramref name="UsedMiB"/> is the memory
@@ -173,5 +186,6 @@ public sealed class GpusApi(GpuInventory inventory, GpuStore store, HostId host)
 
     /// <summary>The devices of one worker, or the reason why it has none.</summary>
     public sealed record TrialView(string Endpoint, IReadOnlyList<string> Devices, long? ShareMiB,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Node,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PlacementRefusal? Refusal);
 }

@@ -1,7 +1,8 @@
 using System.Reflection;
-using Sluice.ControlPlane.Machine;
+using Sluice.ControlPlane.Nodes;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Nodes;
 using Sluice.Domain.Series;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Fleet;
@@ -18,7 +19,7 @@ public sealed class OverviewReader(
     WorkerSlotStore slots,
     PodStore pods,
     GpuStore claims,
-    GpuInventory inventory,
+    FleetNodes nodes,
     SeriesReader series,
     TimeProvider time)
 {
@@ -60,7 +61,8 @@ public sealed class OverviewReader(
         var reads = catalog.Current.Deployments.Select(d => ReadAsync(d, rates.GetValueOrDefault(d.Endpoint.Id), ct));
         var endpoints = await Task.WhenAll(reads);
         var used = (await claims.ListAsync(ct)).SelectMany(c => c.Devices).Select(d => d.Uuid).ToHashSet();
-        var gpus = inventory.Current.Gpus;
+        var fleet = await nodes.ReadAsync(ct);
+        var gpus = FleetInventory.Merge(fleet, new HashSet<string>()).Inventory.Gpus;
         var all = new SeriesCounts();
         foreach (var counts in rates.Values) all.AddEndpoint(counts);
         var view = new OverviewView(

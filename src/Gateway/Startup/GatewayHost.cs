@@ -5,6 +5,7 @@ using Microsoft.Extensions.Options;
 using Sluice.ControlPlane;
 using Sluice.ControlPlane.Machine;
 using Sluice.ControlPlane.Manifests;
+using Sluice.ControlPlane.Nodes;
 using Sluice.ControlPlane.UserPods;
 using Sluice.Dispatch;
 using Sluice.Gateway.Audit;
@@ -187,7 +188,9 @@ public static partial class GatewayHost
         AddPodHost(services, settings);
         services.AddSluiceControlPlane(
             new ManifestOptions(settings.Manifest, Environment.GetEnvironmentVariable, settings.Secrets),
-            new GpuInventoryOptions(settings.GpuInventory, Environment.MachineName));
+            new GpuInventoryOptions(settings.GpuInventory, settings.NodeName),
+            new NodeSettings(settings.NodeName, settings.Host.Registration.Name,
+                settings.Host.Registration.Capabilities.Containers, settings.NodeAddress?.ToString()));
         AddForwarding(services);
         AddUserPods(services, settings, data);
         AddJobs(services, settings);

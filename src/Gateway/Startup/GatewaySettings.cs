@@ -80,6 +80,12 @@ public sealed record GatewaySettings
     /// <summary>The file with the GPU inventory. If null, the gateway reads the inventory from nvidia-smi.</summary>
     public string? GpuInventory { get; init; }
 
+    /// <summary>The name of this machine in the fleet.</summary>
+    public string NodeName { get; init; } = Environment.MachineName;
+
+    /// <summary>The address at which other gateways reach the workers of this machine; null: they do not.</summary>
+    public IPAddress? NodeAddress { get; init; }
+
     /// <summary>The manifest file.</summary>
     public string Manifest { get; init; } = "deploy/endpoints.yaml";
 
@@ -198,8 +204,14 @@ public sealed record GatewaySettings
             StandbyWorkers = standby ?? defaults.StandbyWorkers,
         };
         read = WithPods(WithResponses(WithFiles(WithTraces(read, environment), Number), Number), Text);
-        return read with { Ineffective = DescribeIneffective(host, standby, names ?? [], known) };
+        return WithNode(read, env) with { Ineffective = DescribeIneffective(host, standby, names ?? [], known) };
     }
+
+    private static GatewaySettings WithNode(GatewaySettings read, Func<string, string?> env) => read with
+    {
+        NodeName = env("SLUICE_NODE_NAME") is { Length: > 0 } name ? name : read.NodeName,
+        NodeAddress = Hosting.NodeAddress.Read(env),
+    };
 
     private static GatewaySettings WithTraces(GatewaySettings read, Func<string, string?> env) => read with
     {

@@ -3,8 +3,8 @@ using System.Net.Sockets;
 
 namespace Sluice.Hosting.Processes;
 
-/// <summary>Assigns ports of the loopback address, each to one process.</summary>
-internal sealed class FreePorts
+/// <summary>Assigns ports of an address, each to one process.</summary>
+internal sealed class FreePorts(IPAddress address)
 {
     private readonly HashSet<int> assigned = [];
 
@@ -15,7 +15,7 @@ internal sealed class FreePorts
         {
             while (true)
             {
-                using var listener = new TcpListener(IPAddress.Loopback, 0);
+                using var listener = new TcpListener(address, 0);
                 listener.Start();
                 var port = ((IPEndPoint)listener.LocalEndpoint).Port;
                 if (assigned.Add(port)) return port;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Declarations;
@@ -17,7 +18,9 @@ public sealed partial class ProcessHost : IPodHost
     private readonly TimeProvider time;
     private readonly ILogger<ProcessHost> logger;
     private readonly ProcessLauncher launcher = new();
-    private readonly FreePorts ports = new();
+    private readonly IPAddress address;
+    private readonly bool isBound;
+    private readonly FreePorts ports;
     private readonly StandbyPool standbys;
     private readonly HostId id;
     private readonly LaunchPaths paths = LaunchPaths.ForProcess();
@@ -29,8 +32,12 @@ public sealed partial class ProcessHost : IPodHost
         ModelStore models,
         HostId id,
         TimeProvider time,
-        ILogger<ProcessHost> logger)
+        ILogger<ProcessHost> logger,
+        ProcessBinding? binding = null)
     {
+        address = binding?.Address ?? IPAddress.Loopback;
+        isBound = binding?.Address is not null;
+        ports = new FreePorts(address);
         this.builtIn = builtIn;
         this.models = models;
         this.id = id;
@@ -79,11 +86,11 @@ public sealed partial class ProcessHost : IPodHost
     {
         var template = order.Deployment.Template;
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var uri = new Uri($"http://127.0.0.1:{port}");
-        var address = new WorkerAddress(order.PodId, uri, template.Protocol, token, template.Concurrency);
+        var uri = NodeAddress.UriOf(address, port);
+        var worker = new WorkerAddress(order.PodId, uri, template.Protocol, token, template.Concurrency);
         var env = PodEnvironment.Build(
             order, model?.Repository ?? builtIn.ModelRepository, port, token, model?.Folder);
-        paths.Complete(env);
+        Complete(env);
         if (template.IsBuiltIn) builtIn.Complete(env);
         var started = time.GetTimestamp();
         var (process, output) = HandOver(order, env) is { } standby
@@ -98,7 +105,7 @@ public sealed partial class ProcessHost : IPodHost
         }
 
         return new ProcessPod(
-            process, order, address, (ordered, started), line => PodOutput(order.PodId, line), output, time)
+            process, order, worker, (ordered, started), line => PodOutput(order.PodId, line), output, time)
         {
             Model = model,
         };
@@ -159,13 +166,21 @@ public sealed partial class ProcessHost : IPodHost
     {
         var command = template.Command.Count > 0 ? template.Command : builtIn.Command;
         var number = port.ToString(CultureInfo.InvariantCulture);
-        return command.Concat(template.Args).Select(c => c.Replace("{port}", number, StringComparison.Ordinal));
+        return command.Concat(template.Args).Select(c => c.Replace("{port}", number, StringComparison.Ordinal)
+            .Replace("{host}", address.ToString(), StringComparison.Ordinal));
+    }
+
+    /// <summary>Adds the variables that all workers of this host get.</summary>
+    private void Complete(Dictionary<string, string> env)
+    {
+        paths.Complete(env);
+        if (isBound) env["SLUICE_BIND"] = address.ToString();
     }
 
     private async Task<(Process, WorkFolder)> StandByAsync(StandbyProfile kind)
     {
         var env = kind.Variables.ToDictionary();
-        paths.Complete(env);
+        Complete(env);
         builtIn.Complete(env);
         var folder = WorkFolder.Create(id);
         try

@@ -13,7 +13,11 @@ public static class ProcessHostServices
     {
         Name = "process",
         Capabilities = new HostCapabilities { StandbyWorkers = true },
-        Configure = _ => services => ActivatorUtilities.CreateInstance<ProcessHost>(services),
+        Configure = env =>
+        {
+            var binding = new ProcessBinding(NodeAddress.Read(env));
+            return services => ActivatorUtilities.CreateInstance<ProcessHost>(services, binding);
+        },
         ConfigureUserPods = _ => services => ActivatorUtilities.CreateInstance<ProcessUserPodHost>(services),
     });
 }

@@ -16,7 +16,7 @@ namespace Sluice.Hosting.Processes;
 public sealed class ProcessUserPodHost(ProcessPodSettings settings, HostId host, TimeProvider time) : IUserPodHost
 {
     private readonly ProcessLauncher launcher = new();
-    private readonly FreePorts ports = new();
+    private readonly FreePorts ports = new(System.Net.IPAddress.Loopback);
     private readonly ConcurrentDictionary<string, UserPodProcess> pods = new();
 
     public Task<string> FindNodeAsync(CancellationToken ct) => Task.FromResult($"process-{host.Value}");

@@ -20,6 +20,8 @@ public sealed class PodStore(RedisStore redis)
     private static readonly Script Put = Script.Load("pod-put");
     private static readonly Script Order = Script.Load("pod-orders");
     private static readonly Script Output = Script.Load("pod-output");
+    private static readonly Script Take = Script.Load("order-take");
+    private static readonly Script Withdraw = Script.Load("order-withdraw");
 
     // The hosts, and the endpoints that have pods, are few and are read together.
     private static readonly RedisKey Hosts = "sluice:{hosts}:expiry";
@@ -29,17 +31,50 @@ public sealed class PodStore(RedisStore redis)
     /// <summary>
     /// Stores a leader's order of a pod, unless a later leader exists or the endpoint has <paramref name="max"/> pods.
     /// </summary>
-    public async Task<StartDecision> StartAsync(Pod pod, long epoch, int max, CancellationToken ct)
+    public Task<StartDecision> StartAsync(Pod pod, long epoch, int max, CancellationToken ct) =>
+        StartAsync(pod, epoch, max, TimeSpan.Zero, ct);
+
+    /// <summary>
+    /// Stores a leader's order of a pod on the host of another gateway. The pod counts from now on, until the order is
+    /// withdrawn.
+    /// </summary>
+    /// <param name="pod">The record, with <see cref="Pod.OrderedIn"/>.</param>
+    /// <param name="epoch">The leader's epoch.</param>
+    /// <param name="max">Largest number of pods of the endpoint.</param>
+    /// <param name="valid">How long the host may take the order; zero: the caller starts the pod.</param>
+    /// <param name="ct">Cancels the call.</param>
+    public async Task<StartDecision> StartAsync(Pod pod, long epoch, int max, TimeSpan valid, CancellationToken ct)
     {
         await ReservedWrite.RunAsync(redis.Database, Endpoints, "SADD", pod.EndpointId).WaitAsync(ct);
-        var answer = await Start.RunAsync(redis.Database, [Key(pod.EndpointId), Epoch(pod.EndpointId)],
-            [epoch, pod.Id, Write(pod), pod.Fingerprint, max]).WaitAsync(ct);
+        RedisKey[] keys = [Key(pod.EndpointId), Epoch(pod.EndpointId), OpenOrders(pod.EndpointId)];
+        var answer = await Start.RunAsync(redis.Database, keys,
+            [epoch, pod.Id, Write(pod), pod.Fingerprint, max, (long)valid.TotalMilliseconds]).WaitAsync(ct);
         return answer.Text() switch
         {
             "ok" => StartDecision.Taken,
             "full" => StartDecision.Full,
             _ => StartDecision.Stale,
         };
+    }
+
+    /// <summary>Takes an order for its host. Returns false if it has ended or was withdrawn.</summary>
+    /// <param name="pod">The record, without the order.</param>
+    /// <param name="ct">Cancels the call; the order may be taken by then.</param>
+    public async Task<bool> TakeOrderAsync(Pod pod, CancellationToken ct) =>
+        (bool)await Take.RunAsync(redis.Database, [Key(pod.EndpointId), OpenOrders(pod.EndpointId)],
+            [pod.Id, Write(pod), pod.HostId]).WaitAsync(ct);
+
+    /// <summary>Removes a pod whose order its host has not taken. Returns whether it was removed.</summary>
+    /// <param name="endpointId">The endpoint.</param>
+    /// <param name="podId">The pod.</param>
+    /// <param name="epoch">The leader's epoch; 0: the pod's host refuses the order.</param>
+    /// <param name="early">Whether to remove it also before the end of the order.</param>
+    /// <param name="ct">Cancels the call.</param>
+    public async Task<bool> WithdrawOrderAsync(
+        string endpointId, string podId, long epoch, bool early, CancellationToken ct)
+    {
+        RedisKey[] keys = [Key(endpointId), OpenOrders(endpointId), Orders(endpointId), Epoch(endpointId)];
+        return (bool)await Withdraw.RunAsync(redis.Database, keys, [epoch, podId, early ? 1 : 0]).WaitAsync(ct);
     }
 
     /// <summary>Restores the record of a running pod that Redis has lost.</summary>
@@ -89,6 +124,7 @@ public sealed class PodStore(RedisStore redis)
     {
         await redis.Database.HashDeleteAsync(Key(endpointId), podId).WaitAsync(ct);
         await redis.Database.HashDeleteAsync(OutputKey(endpointId), podId).WaitAsync(ct);
+        await redis.Database.HashDeleteAsync(OpenOrders(endpointId), podId).WaitAsync(ct);
         await redis.Database.SetRemoveAsync(Orders(endpointId), podId).WaitAsync(ct);
     }
 
@@ -135,7 +171,8 @@ public sealed class PodStore(RedisStore redis)
     /// <summary>Removes everything that is stored of an endpoint's pods.</summary>
     public async Task RemoveEndpointAsync(string endpointId, CancellationToken ct)
     {
-        RedisKey[] keys = [Key(endpointId), OutputKey(endpointId), Orders(endpointId), Epoch(endpointId)];
+        RedisKey[] keys = [Key(endpointId), OutputKey(endpointId), Orders(endpointId), Epoch(endpointId),
+            OpenOrders(endpointId)];
         await redis.Database.KeyDeleteAsync(keys).WaitAsync(ct);
         await redis.Database.SetRemoveAsync(Endpoints, endpointId).WaitAsync(ct);
     }
@@ -186,6 +223,8 @@ public sealed class PodStore(RedisStore redis)
     private static RedisKey OutputKey(string endpointId) => $"sluice:{{{endpointId}}}:output";
 
     private static RedisKey Orders(string endpointId) => $"sluice:{{{endpointId}}}:drain";
+
+    private static RedisKey OpenOrders(string endpointId) => $"sluice:{{{endpointId}}}:orders";
 
     private static RedisKey Epoch(string endpointId) => $"sluice:{{{endpointId}}}:epoch";
 

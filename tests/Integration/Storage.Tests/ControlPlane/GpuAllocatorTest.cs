@@ -19,7 +19,7 @@ public sealed class GpuAllocatorTest(RedisFixture redis) : IClassFixture<RedisFi
         using var inventory = new GpuInventory(
             new ScriptedGpus(Inventory.None("none")), new GpuInventoryOptions(null, "this-machine"),
             TimeProvider.System, NullLogger<GpuInventory>.Instance);
-        var desk = new GpuAllocator(inventory, store);
+        var desk = TestControlPlane.AllocatorOf(inventory, redis.Store);
         Pod[] pods = [Pod("lost", "GPU-1"), Pod("lucky", "GPU-2"), Pod("shares", "GPU-3", 1000)];
         var other = new GpuAllocation("thief", "other", [new HeldDevice("GPU-1")]);
         Assert.Null(await store.ClaimAsync(other, _ => 0, default));

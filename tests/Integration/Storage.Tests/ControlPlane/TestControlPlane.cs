@@ -1,7 +1,11 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.ControlPlane;
+using Sluice.ControlPlane.Gpus;
 using Sluice.ControlPlane.Machine;
 using Sluice.ControlPlane.Manifests;
+using Sluice.ControlPlane.Nodes;
+using Sluice.ControlPlane.Pods;
 using Sluice.Domain.Fleet;
 using Sluice.Hosting;
 using Sluice.Hosting.Processes;
@@ -13,6 +17,7 @@ using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
 using Sluice.Storage.Tests.Catalog;
 using Sluice.Storage.Usage;
+using Sluice.Testing;
 
 namespace Sluice.Storage.Tests.ControlPlane;
 
@@ -32,7 +37,8 @@ internal static class TestControlPlane
         services.AddSingleton(redis).AddSingleton(time).AddSingleton(host).AddSingleton(new HostId("here"));
         services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<AuditStore>();
         services.AddSingleton(new WorkerLogStore(redis, time));
-        services.AddSingleton<PodStore>().AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();
+        services.AddSingleton<PodStore>().AddSingleton<NodeStore>();
+        services.AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();
         services.AddSingleton<UsageLedger>().AddSingleton<EndpointActivity>();
         services.AddSingleton(new WorkerSlotStore(slots)).AddSingleton(new LeaderElection(redis, "here"));
         services.AddSingleton(new BuiltInWorker(["/nowhere/worker"], "/nowhere"));
@@ -43,5 +49,13 @@ internal static class TestControlPlane
         services.AddSluiceControlPlane(new ManifestOptions(null), new GpuInventoryOptions(null, "this-machine"));
         more?.Invoke(services);
         return services.BuildServiceProvider();
+    }
+
+    /// <summary>The allocator of a gateway with these GPUs.</summary>
+    public static GpuAllocator AllocatorOf(GpuInventory inventory, RedisStore redis)
+    {
+        var (settings, host) = (new NodeSettings("this-machine"), new HostId("here"));
+        return new GpuAllocator(new FleetNodes(settings, host, new ScriptedHost(), inventory, new ManagedPods(),
+            new NodeStore(redis), TimeProvider.System, NullLogger<FleetNodes>.Instance), new GpuStore(redis));
     }
 }

@@ -72,7 +72,7 @@ public sealed class UserPodGpusTest : IClassFixture<RedisFixture>, IAsyncLifetim
         var thief = new GpuAllocation("w", "e", [new HeldDevice(uuid)]);
         Assert.Equal(uuid, await store.ClaimAsync(thief, _ => 0, default));
         // Reconciliation of any endpoint leaves the claim of the pod alone.
-        Assert.Empty(await new GpuAllocator(inventory, store).ReconcileClaimsAsync("e", [], default));
+        Assert.Empty(await TestControlPlane.AllocatorOf(inventory, redis.Store).ReconcileClaimsAsync("e", [], default));
         Assert.Single(await store.ListAsync(default));
 
         Assert.Null(await store.ClaimAsync(new GpuAllocation("w", "e", [new HeldDevice(free)]), _ => 0, default));

@@ -97,25 +97,27 @@ public sealed class KeysApi(
             new NewKey(text, KeyView.From(record, null)), context.RequestAborted);
     }
 
+    /// <summary>
+    /// Changes the given fields. If another request changes the key concurrently, the fields are changed in its record,
+    /// so that neither request loses one.
+    /// </summary>
     private async Task ChangeAsync(HttpContext context, string id)
     {
+        var ct = context.RequestAborted;
         if (await JsonBody.ReadAsync(context) is not { } body) return;
-        if (await store.FindAsync(id, context.RequestAborted) is not { } current)
+        while (await store.FindStoredAsync(id, ct) is { } stored)
         {
-            await NotFoundAsync(context, id);
+            if (await ReadAsync(context, body, stored.Key, isNew: false) is not { } record) return;
+            var written = await store.ReplaceAsync(stored, record, ct);
+            if (written == KeyWrite.Changed) continue;
+            if (written == KeyWrite.NoSuchKey) break;
+            await keys.RefreshAsync(ct);
+            AuditDetails.Set(context, AuditView(stored.Key), AuditView(record));
+            await WriteAsync(context, record);
             return;
         }
 
-        if (await ReadAsync(context, body, current, isNew: false) is not { } record) return;
-        if (!await store.ReplaceAsync(record, context.RequestAborted))
-        {
-            await NotFoundAsync(context, id);
-            return;
-        }
-
-        await keys.RefreshAsync(context.RequestAborted);
-        AuditDetails.Set(context, AuditView(current), AuditView(record));
-        await WriteAsync(context, record);
+        await NotFoundAsync(context, id);
     }
 
     /// <summary>Reads the fields of a key. Null: an error response was written.</summary>

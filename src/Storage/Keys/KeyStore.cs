@@ -48,16 +48,25 @@ public sealed class KeyStore(RedisStore redis)
     }
 
     /// <summary>Returns one key, or null if it does not exist.</summary>
-    public async Task<ApiKey?> FindAsync(string id, CancellationToken ct) =>
-        Deserialize((string?)await redis.Database.HashGetAsync(Keys, id).WaitAsync(ct) ?? "");
+    public async Task<ApiKey?> FindAsync(string id, CancellationToken ct) => (await FindStoredAsync(id, ct))?.Key;
+
+    /// <summary>Returns one key with its stored text, or null if it does not exist.</summary>
+    public async Task<StoredKey?> FindStoredAsync(string id, CancellationToken ct)
+    {
+        var json = await redis.Database.HashGetAsync(Keys, id).WaitAsync(ct);
+        return Deserialize((string?)json ?? "") is { } key ? new StoredKey(key, json) : null;
+    }
 
     /// <summary>Stores a new key.</summary>
     public Task AddAsync(ApiKey key, CancellationToken ct) =>
-        WriteAsync(key.Id, JsonSerializer.Serialize(key, KeyJson.Default.ApiKey), isKnown: false, [], ct);
+        WriteAsync(key.Id, JsonSerializer.Serialize(key, KeyJson.Default.ApiKey), "", [], ct);
 
-    /// <summary>Replaces the record of a key. Returns false if the key does not exist.</summary>
-    public async Task<bool> ReplaceAsync(ApiKey key, CancellationToken ct) => await WriteAsync(
-        key.Id, JsonSerializer.Serialize(key, KeyJson.Default.ApiKey), isKnown: true, [], ct) == KeyWrite.Written;
+    /// <summary>Replaces the record of a key if it has not changed since it was read.</summary>
+    /// <param name="before">The key as it was read.</param>
+    /// <param name="after">The key with its changes.</param>
+    /// <param name="ct">Cancels the wait.</param>
+    public Task<KeyWrite> ReplaceAsync(StoredKey before, ApiKey after, CancellationToken ct) => WriteAsync(
+        before.Key.Id, JsonSerializer.Serialize(after, KeyJson.Default.ApiKey), before.Json, [], ct);
 
     /// <summary>Deletes a key.</summary>
     /// <param name="id">The id of the key.</param>
@@ -67,7 +76,7 @@ public sealed class KeyStore(RedisStore redis)
     /// </param>
     public Task<KeyWrite> RevokeAsync(string id, CancellationToken ct, IReadOnlyList<string>? others = null) =>
         // No key has an empty id: without others, the key is the last one.
-        WriteAsync(id, "", isKnown: true, others is null ? [] : [.. others.Select(o => (RedisValue)o), ""], ct);
+        WriteAsync(id, "", "", others is null ? [] : [.. others.Select(o => (RedisValue)o), ""], ct);
 
     /// <summary>Records when keys were last used. The latest time stays; keys that do not exist are ignored.</summary>
     public Task RecordUseAsync(IEnumerable<(string Id, long UnixSeconds)> uses, CancellationToken ct) =>
@@ -95,17 +104,18 @@ public sealed class KeyStore(RedisStore redis)
     /// would assign the same number twice.
     /// </summary>
     private async Task<KeyWrite> WriteAsync(
-        string id, string record, bool isKnown, RedisValue[] others, CancellationToken ct) =>
+        string id, string record, RedisValue before, RedisValue[] others, CancellationToken ct) =>
         (int)await WriteLua
             .RunAsync(
                 redis.Database,
                 [Keys, Version, Changes, Used],
-                [id, record, Guid.NewGuid().ToString("N"), KeptChanges, isKnown ? 1 : 0, .. others])
+                [id, record, Guid.NewGuid().ToString("N"), KeptChanges, before, .. others])
             .WaitAsync(ct) switch
         {
             1 => KeyWrite.Written,
             0 => KeyWrite.NoSuchKey,
-            _ => KeyWrite.LastKey,
+            -1 => KeyWrite.LastKey,
+            _ => KeyWrite.Changed,
         };
 
     /// <summary>

@@ -11,4 +11,7 @@ public enum KeyWrite
 
     /// <summary>Nothing: none of the other keys exists, of which one must remain.</summary>
     LastKey,
+
+    /// <summary>Nothing: another caller has changed the key since it was read.</summary>
+    Changed,
 }

@@ -3,13 +3,18 @@
 -- KEYS    keys  hash key id -> record (JSON) · version  string, another value after each change ·
 --         changes  list of "version|key id", the newest first · used  hash key id -> unix s of its last use
 -- ARGV    id · record  '' to delete the key · after  the version after this change, random ·
---         kept  how many changes stay in the list · known  1: replace only a key that exists ·
+--         kept  how many changes stay in the list · before  the record that is replaced, '' for any or none ·
 --         others...  for a deletion that must leave a key of its kind: keys of which one must exist
--- RETURN  1; 0 when there is no such key; -1 when none of the others exists: then nothing changes
+-- RETURN  1; 0 when there is no such key; -1 when none of the others exists; -2 when the key has another record than
+--         before: then nothing changes
 local keys, version, changes, used = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local id, record, after, kept, known = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local id, record, after, kept, before = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 
-if (record == '' or known == '1') and redis.call('HEXISTS', keys, id) == 0 then return 0 end
+if record == '' or before ~= '' then
+  local current = redis.call('HGET', keys, id)
+  if not current then return 0 end
+  if before ~= '' and current ~= before then return -2 end
+end
 local others = 6
 local alone = #ARGV >= others
 for i = others, #ARGV do

@@ -168,6 +168,22 @@ public sealed class KeysApiTest(RedisFixture redis) : IClassFixture<RedisFixture
             HttpStatusCode.NotFound, await StatusAsync(admin, "PATCH", "/api/v1/keys/none", new { burst = 1 }));
     }
 
+    [Fact]
+    public async Task Concurrent_changes_of_one_key_lose_no_field()
+    {
+        string[] fields = ["requestsPerMinute", "burst", "tokensPerMinute", "concurrent", "queued", "jobBytes"];
+        var made = await CreateAsync(new { invoke = Everything });
+        for (var round = 1; round <= 10; round++)
+        {
+            var value = round;
+            var statuses = await Task.WhenAll(fields.Select(f => StatusAsync(
+                admin, "PATCH", "/api/v1/keys/" + made.Id, new Dictionary<string, int> { [f] = value })));
+            Assert.All(statuses, s => Assert.Equal(HttpStatusCode.OK, s));
+            var key = (await admin.GetFromJsonAsync<JsonObject>("/api/v1/keys/" + made.Id))!;
+            Assert.All(fields, f => Assert.Equal((f, value), (f, (int)key["limits"]![f]!)));
+        }
+    }
+
     [Theory]
     [InlineData("""{"tags":{"Team":"a"}}""", "tags is Team; expected a name")]
     [InlineData("""{"tags":{"team":"<script>"}}""", "tags.team is")]

@@ -31,6 +31,25 @@ public sealed record PriceTable(string Currency, IReadOnlyList<Price> Prices)
 
         return valid is null ? null : valid.PerHour * number;
     }
+
+    /// <summary>
+    /// Returns the price of an hour of workers at a time, and how many of them have no price, which the sum does not
+    /// contain. The price is null if there are no prices at all.
+    /// </summary>
+    /// <param name="gpus">The devices of each worker, as usage is counted (<see cref="UsageRow.Gpu"/>).</param>
+    /// <param name="at">The time.</param>
+    public (double? PerHour, int Unpriced) Sum(IEnumerable<string> gpus, DateTimeOffset at)
+    {
+        if (Prices.Count == 0) return (null, 0);
+        var (sum, unpriced) = (0.0, 0);
+        foreach (var gpu in gpus)
+        {
+            if (PerHour(gpu, at) is { } price) sum += price;
+            else unpriced++;
+        }
+
+        return (Math.Round(sum, 6), unpriced);
+    }
 }
 
 /// <summary>The price of one device, or of a worker without devices, from a time on.</summary>

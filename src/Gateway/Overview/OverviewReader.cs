@@ -4,9 +4,11 @@ using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
 using Sluice.Domain.Nodes;
 using Sluice.Domain.Series;
+using Sluice.Domain.Usage;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Queueing;
+using Sluice.Storage.Usage;
 
 namespace Sluice.Gateway.Overview;
 
@@ -21,6 +23,7 @@ public sealed class OverviewReader(
     GpuStore claims,
     FleetNodes nodes,
     SeriesReader series,
+    UsageLedger ledger,
     TimeProvider time)
 {
     /// <summary>How old an overview may be.</summary>
@@ -58,8 +61,10 @@ public sealed class OverviewReader(
         var began = time.GetTimestamp();
         var ct = CancellationToken.None;
         var rates = await series.ReadLatestAsync(Steps, ct);
-        var reads = catalog.Current.Deployments.Select(d => ReadAsync(d, rates.GetValueOrDefault(d.Endpoint.Id), ct));
-        var endpoints = await Task.WhenAll(reads);
+        var prices = await ledger.PricesAsync(ct);
+        var reads = catalog.Current.Deployments.Select(
+            d => ReadAsync(d, rates.GetValueOrDefault(d.Endpoint.Id), prices, ct));
+        var (endpoints, unpriced) = Split(await Task.WhenAll(reads));
         var used = (await claims.ListAsync(ct)).SelectMany(c => c.Devices).Select(d => d.Uuid).ToHashSet();
         var fleet = await nodes.ReadAsync(ct);
         var gpus = FleetInventory.Merge(fleet, new HashSet<string>()).Inventory.Gpus;
@@ -71,24 +76,33 @@ public sealed class OverviewReader(
             new OverviewGpus(gpus.Count, gpus.Count(g => used.Contains(g.Uuid)
                 || g.Slices.Any(s => used.Contains(s.Uuid)))),
             endpoints.Sum(e => e.Queued), endpoints.Sum(e => e.Running), PerSecond(all.Requests),
-            PerSecond(all.Errors), PerSecond(all.Tokens), all.Total.Quantile(0.5), all.Total.Quantile(0.95), null,
+            PerSecond(all.Errors), PerSecond(all.Tokens), all.Total.Quantile(0.5), all.Total.Quantile(0.95),
+            prices.Prices.Count == 0 ? null : endpoints.Sum(e => e.CostPerHour ?? 0), prices.Currency, unpriced,
             [.. endpoints.OrderBy(e => e.Id, StringComparer.Ordinal)]);
         lock (gate) took = time.GetElapsedTime(began);
         return view;
     }
 
-    private async Task<OverviewEndpoint> ReadAsync(Deployment deployment, SeriesCounts? rates, CancellationToken ct)
+    private static (IReadOnlyList<OverviewEndpoint> Endpoints, int Unpriced) Split(
+        (OverviewEndpoint Endpoint, int Unpriced)[] read) =>
+        ([.. read.Select(r => r.Endpoint)], read.Sum(r => r.Unpriced));
+
+    private async Task<(OverviewEndpoint Endpoint, int Unpriced)> ReadAsync(
+        Deployment deployment, SeriesCounts? rates, PriceTable prices, CancellationToken ct)
     {
         var id = deployment.Endpoint.Id;
         var reading = slots.SnapshotAsync(id, ct);
         var listing = pods.ListAsync(id, ct);
         var blocked = await slots.WhyBlockedAsync(id, ct);
         var (snapshot, known) = (await reading, await listing);
-        return new OverviewEndpoint(
+        // The same workers as those whose time the leader counts.
+        var (cost, unpriced) = prices.Sum(
+            known.Where(p => p.State != PodState.Failed).Select(p => p.Gpu ?? ""), time.GetUtcNow());
+        return (new OverviewEndpoint(
             id, deployment.Template.Name, deployment.Endpoint.Public,
             known.GroupBy(p => p.State).ToDictionary(g => NameOf(g.Key), g => g.Count()),
             snapshot.Queued, snapshot.Busy, PerSecond(rates?.Requests ?? 0), PerSecond(rates?.Errors ?? 0),
-            rates?.Total.Quantile(0.95), blocked?.Reason);
+            rates?.Total.Quantile(0.95), cost, blocked?.Reason), unpriced);
     }
 
     private static double PerSecond(long count) =>

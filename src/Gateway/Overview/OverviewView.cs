@@ -13,7 +13,11 @@ namespace Sluice.Gateway.Overview;
 /// <param name="TokensPerSecond">Generated tokens.</param>
 /// <param name="P50Ms">The median duration; null: nothing ended.</param>
 /// <param name="P95Ms">The 95th percentile of durations.</param>
-/// <param name="CostPerHour">What the running workers cost; null: unknown.</param>
+/// <param name="CostPerHour">
+/// What an hour of all workers that have not failed costs with the prices in force; null: there are no prices.
+/// </param>
+/// <param name="Currency">The currency of the prices; empty: there are none.</param>
+/// <param name="UnpricedWorkers">Those workers whose type has no price: the cost does not contain them.</param>
 /// <param name="Endpoints">The endpoints, by id.</param>
 public sealed record OverviewView(
     DateTimeOffset At,
@@ -29,6 +33,8 @@ public sealed record OverviewView(
     double? P50Ms,
     double? P95Ms,
     double? CostPerHour,
+    string Currency,
+    int UnpricedWorkers,
     IReadOnlyList<OverviewEndpoint> Endpoints);
 
 /// <summary>GPUs: all of the inventory, and those that a worker has, whole or in part.</summary>
@@ -45,4 +51,5 @@ public sealed record OverviewEndpoint(
     double RequestsPerSecond,
     double ErrorsPerSecond,
     double? P95Ms,
+    double? CostPerHour,
     string? Blocked);

@@ -9,7 +9,8 @@ using Sluice.Storage.Keys;
 namespace Sluice.Gateway.Startup;
 
 /// <summary>
-/// Prints the startup banner: the listen addresses, the admin key at the first start, and example commands.
+/// Prints the startup banner: the listen addresses, the admin key at the first start, the dashboard, and example
+/// commands.
 /// </summary>
 internal static class StartupBanner
 {
@@ -32,6 +33,7 @@ internal static class StartupBanner
         else if (settings.AdminKey is null)
             await text.WriteLineAsync("The admin key was shown at the first start. Set SLUICE_KEY to it for the "
                 + "commands below. If it is lost, set SLUICE_ADMIN_KEY.\n");
+        await text.WriteLineAsync($"Dashboard, where you sign in with that key: {url}/ui/\n");
         var bearer = key ?? (settings.AdminKey is null ? "$SLUICE_KEY" : "$SLUICE_ADMIN_KEY");
         var lines = ExampleCommands(services.GetRequiredService<CatalogWatcher>().Current, settings.ModelRepository,
             url, bearer).Take(3).ToList();

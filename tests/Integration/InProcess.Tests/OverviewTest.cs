@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Sluice.Testing;
 
@@ -97,6 +98,24 @@ public sealed class OverviewTest : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task The_overview_has_the_cost_of_an_hour_of_the_workers_with_the_prices_in_force()
+    {
+        var overview = await gateway.UntilAsync("/api/v1/overview", o => (int?)o["workers"]!["ready"] == 1);
+        Assert.Null(overview["costPerHour"]);
+        Assert.Null(overview["endpoints"]![0]!["costPerHour"]);
+        Assert.Equal(("", 0), ((string?)overview["currency"], (int)overview["unpricedWorkers"]!));
+
+        await PutPricesAsync(("L4", "2020-01-01", 1));
+        overview = await gateway.UntilAsync("/api/v1/overview", o => (int)o["unpricedWorkers"]! == 1);
+        Assert.Equal(("EUR", 0), ((string?)overview["currency"], (double)overview["costPerHour"]!));
+
+        await PutPricesAsync(("cpu", "2020-01-01", 0.25), ("cpu", "2099-01-01", 9));
+        overview = await gateway.UntilAsync("/api/v1/overview", o => (int)o["unpricedWorkers"]! == 0);
+        Assert.Equal(0.25, (double)overview["costPerHour"]!);
+        Assert.Equal([0.25, 0], overview["endpoints"]!.AsArray().Select(e => (double)e!["costPerHour"]!));
+    }
+
     [Theory]
     [InlineData("/api/v1/series?endpoint=none", 404)]
     [InlineData("/api/v1/series?minutes=0", 400)]
@@ -107,6 +126,16 @@ public sealed class OverviewTest : IAsyncLifetime
     {
         using var answer = await gateway.Client.GetAsync(new Uri(path, UriKind.Relative));
         Assert.Equal(expected, (int)answer.StatusCode);
+    }
+
+    private async Task PutPricesAsync(params (string Gpu, string From, double PerHour)[] prices)
+    {
+        using var answer = await gateway.Client.PutAsJsonAsync("/api/v1/prices", new
+        {
+            currency = "EUR",
+            prices = prices.Select(p => new { gpu = p.Gpu, from = p.From + "T00:00:00Z", perHour = p.PerHour }),
+        });
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
 
     private static long Sum(JsonObject series, string name) => series[name]!.AsArray().Sum(v => (long)v!);

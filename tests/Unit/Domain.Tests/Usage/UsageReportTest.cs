@@ -37,6 +37,15 @@ public sealed class UsageReportTest
     }
 
     [Fact]
+    public void The_workers_of_a_time_have_the_prices_of_that_time()
+    {
+        Assert.Equal((9.36, 0), Prices.Sum(["H100", "2xH100", ""], Hour));
+        Assert.Equal((6.18, 1), Prices.Sum(["h100", "0.5xcpu", "L4"], Hour.AddHours(1)));
+        Assert.Equal((0, 0), Prices.Sum([], Hour));
+        Assert.Equal((null, 0), PriceTable.Empty.Sum(["H100"], Hour));
+    }
+
+    [Fact]
     public void More_work_than_ready_time_is_no_negative_idle_time()
     {
         var line = Assert.Single(Report(UsageStep.Hour, (_, _) => ["all"], Period(Hour,

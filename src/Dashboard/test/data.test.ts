@@ -9,7 +9,7 @@ import { search } from "../src/lib/search";
 import { perSecond, pick } from "../src/lib/series";
 import { shorten, sparkPaths } from "../src/lib/spark";
 import { EventParser } from "../src/lib/sse";
-import { sumByGroup } from "../src/lib/usage";
+import { statesOf, sumByGroup } from "../src/lib/usage";
 
 describe("requests", () => {
   it("encodes the parts of a path", () => expect(path`/v2/${"a/b?"}/run`).toBe("/v2/a%2Fb%3F/run"));
@@ -125,13 +125,26 @@ describe("usage", () => {
   const line = (group: string | null, busy: number) => ({
     at: "2026-11-30T00:00:00Z", group, requests: 2, errors: 1, jobs: { completed: 1, failed: 1, cancelled: 0, timedOut: 1 },
     bytesIn: 0, bytesOut: 0, tokens: { prompt: 5, cached: 4, generated: 3, wasted: 1 }, coldStarts: 1,
-    workerSeconds: { starting: 1, busy, idle: 2 }, cost: 0.5, unpricedSeconds: 0,
+    workerSeconds: { starting: 1, busy, idle: 2 }, cost: 0.5, unpricedSeconds: 3,
   });
   it("is summed over the steps of time, the most worker time first, and that of no group last", () => {
     expect(sumByGroup([line("a", 1), line(null, 100), line("b", 9), line("a", 2)])).toEqual([
-      { group: "b", requests: 2, errors: 1, jobs: 3, tokens: 8, coldStarts: 1, starting: 1, busy: 9, idle: 2, cost: 0.5 },
-      { group: "a", requests: 4, errors: 2, jobs: 6, tokens: 16, coldStarts: 2, starting: 2, busy: 3, idle: 4, cost: 1 },
-      { group: null, requests: 2, errors: 1, jobs: 3, tokens: 8, coldStarts: 1, starting: 1, busy: 100, idle: 2, cost: 0.5 },
+      { group: "b", requests: 2, errors: 1, jobs: 3, tokens: 8, coldStarts: 1, starting: 1, busy: 9, idle: 2, cost: 0.5,
+        unpriced: 3 },
+      { group: "a", requests: 4, errors: 2, jobs: 6, tokens: 16, coldStarts: 2, starting: 2, busy: 3, idle: 4, cost: 1,
+        unpriced: 6 },
+      { group: null, requests: 2, errors: 1, jobs: 3, tokens: 8, coldStarts: 1, starting: 1, busy: 100, idle: 2, cost: 0.5,
+        unpriced: 3 },
+    ]);
+  });
+  it("has the latest price of each type that has begun, whatever the case of its name", () => {
+    const price = (gpu: string, from: string, perHour: number) => ({ gpu, from, perHour });
+    const prices = [price("L4", "2026-01-01T00:00:00Z", 1), price("h100", "0001-01-01T00:00:00Z", 2),
+      price("H100", "2026-11-01T00:00:00Z", 3), price("H100", "2027-01-01T00:00:00Z", 4),
+      price("H100", "2026-11-01T00:00:00Z", 5)];
+    const now = Date.parse("2026-11-30T00:00:00Z");
+    expect(statesOf({ currency: "EUR", prices }, now).map((p) => [p.perHour, p.state])).toEqual([
+      [4, "planned"], [5, "in force"], [3, "replaced"], [2, "replaced"], [1, "in force"],
     ]);
   });
 });

@@ -48,7 +48,10 @@ export interface Overview {
   tokensPerSecond: number;
   p50Ms: number | null;
   p95Ms: number | null;
+  /** null: there are no prices. */
   costPerHour: number | null;
+  currency: string;
+  unpricedWorkers: number;
   endpoints: OverviewEndpoint[];
 }
 
@@ -62,6 +65,7 @@ export interface OverviewEndpoint {
   requestsPerSecond: number;
   errorsPerSecond: number;
   p95Ms: number | null;
+  costPerHour: number | null;
   blocked: string | null;
 }
 

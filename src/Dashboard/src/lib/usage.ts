@@ -35,6 +35,8 @@ export interface GroupSum {
   busy: number;
   idle: number;
   cost: number;
+  /** Seconds of workers whose type has no price. */
+  unpriced: number;
 }
 
 /** The sums of each group, those with the most worker time first. Usage of no group is last. */
@@ -42,7 +44,7 @@ export function sumByGroup(lines: UsageLine[]): GroupSum[] {
   const sums = new Map<string | null, GroupSum>();
   for (const l of lines) {
     const s = sums.get(l.group) ?? { group: l.group, requests: 0, errors: 0, jobs: 0, tokens: 0, coldStarts: 0,
-      starting: 0, busy: 0, idle: 0, cost: 0 };
+      starting: 0, busy: 0, idle: 0, cost: 0, unpriced: 0 };
     sums.set(l.group, s);
     s.requests += l.requests;
     s.errors += l.errors;
@@ -53,8 +55,40 @@ export function sumByGroup(lines: UsageLine[]): GroupSum[] {
     s.busy += l.workerSeconds.busy;
     s.idle += l.workerSeconds.idle;
     s.cost += l.cost;
+    s.unpriced += l.unpricedSeconds;
   }
   const time = (s: GroupSum) => s.starting + s.busy + s.idle;
   return [...sums.values()].sort((a, b) =>
     Number(a.group === null) - Number(b.group === null) || time(b) - time(a) || b.requests - a.requests);
+}
+
+export interface Price {
+  gpu: string;
+  from: string;
+  perHour: number;
+}
+
+export interface PriceTable {
+  currency: string;
+  prices: Price[];
+}
+
+export type PriceState = "in force" | "planned" | "replaced";
+
+/**
+ * The prices by type, the latest first, with what applies now. Of prices with the same time, the last one applies, as
+ * in the gateway. Types are compared without case.
+ */
+export function statesOf({ prices }: PriceTable, now: number): (Price & { state: PriceState })[] {
+  const at = (p: Price) => new Date(p.from).getTime();
+  const sorted = prices.map((price, i) => ({ price, i })).sort((a, b) =>
+    a.price.gpu.toLowerCase().localeCompare(b.price.gpu.toLowerCase()) || at(b.price) - at(a.price) || b.i - a.i);
+  const found = new Set<string>();
+  return sorted.map(({ price }) => {
+    const type = price.gpu.toLowerCase();
+    if (at(price) > now) return { ...price, state: "planned" };
+    const state = found.has(type) ? "replaced" : "in force";
+    found.add(type);
+    return { ...price, state };
+  });
 }

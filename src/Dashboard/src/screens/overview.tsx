@@ -45,7 +45,7 @@ function Live() {
   if (!now && first.error?.status === 404) return <Endpoints />;
   if (!now) return first.error ? <ErrorBanner error={first.error} /> : <Loading />;
   return (
-    <div class="stack">
+    <div class="stack overview">
       <Head title="Overview" badges={<State name={state === "open" ? "active" : "waiting"}
         text={state === "open" ? "live" : "connecting"} />}>
         <span class="faint">Sluice {now.version}, {plural(now.gateways, "gateway")}</span>
@@ -104,7 +104,9 @@ function Tiles({ now, past, hour }: { now: Overview; past: Overview[]; hour: Ser
         note={now.gpus.total === 0 ? "none found" : `${now.gpus.total - now.gpus.used} free`}
         line={now.gpus.total === 0 ? null : line((o) => o.gpus.used)} />
       {now.costPerHour === null ? null
-        : <Tile name="Cost" value={money(now.costPerHour)} unit="/h" line={line((o) => o.costPerHour)} />}
+        : <Tile name="Cost" value={money(now.costPerHour)} unit={`${now.currency} per h`}
+          note={now.unpricedWorkers ? `without ${plural(now.unpricedWorkers, "worker")} that have no price`
+            : `${money(24 * now.costPerHour)} a day`} line={line((o) => o.costPerHour)} />}
     </section>
   );
 }
@@ -123,6 +125,7 @@ function Tile({ name, value, unit, note, line, bad }: {
 }
 
 function EndpointTable({ endpoints }: { endpoints: OverviewEndpoint[] }) {
+  const priced = endpoints.some((e) => e.costPerHour !== null);
   const lines = useLines(endpoints.slice(0, WITH_LINES).map((e) => e.id));
   if (endpoints.length === 0) {
     return (
@@ -142,10 +145,11 @@ function EndpointTable({ endpoints }: { endpoints: OverviewEndpoint[] }) {
               <th>Endpoint</th><th>Workers</th><th class="num">Queued</th><th class="num wide">Running</th>
               <th class="num">Requests/s</th><th class="wide">Last hour</th><th class="num">Errors/s</th>
               <th class="num">p95</th>
+              {priced ? <th class="num wide">Cost/h</th> : null}
             </tr>
           </thead>
           <tbody>
-            {endpoints.map((e) => (
+            {[...endpoints].sort((a, b) => Number(!a.blocked) - Number(!b.blocked)).map((e) => (
               <tr key={e.id}>
                 <td>
                   <a class="strong" href={link(["endpoints", e.id])}>{e.id}</a>{" "}
@@ -158,8 +162,9 @@ function EndpointTable({ endpoints }: { endpoints: OverviewEndpoint[] }) {
                 <td class="num">{rate(e.requestsPerSecond)}</td>
                 <td class="wide"><Spark values={lines.get(e.id) ?? []} label={`Requests of ${e.id} in the last hour`} />
                 </td>
-                <td class="num">{rate(e.errorsPerSecond)}</td>
+                <td class={`num ${e.errorsPerSecond > 0 ? "error" : ""}`}>{rate(e.errorsPerSecond)}</td>
                 <td class="num">{ms(e.p95Ms)}</td>
+                {priced ? <td class="num wide">{money(e.costPerHour)}</td> : null}
               </tr>
             ))}
           </tbody>

@@ -8,6 +8,7 @@ import { sumByGroup, type GroupSum, type UsageReport } from "../lib/usage";
 import { Chart } from "../ui/chart";
 import { Card, Empty, ErrorBanner, Head, Loading, Segments } from "../ui/parts";
 import { Budgets } from "./budgets";
+import { Prices } from "./prices";
 
 interface OwnKey extends Key {
   remaining: {
@@ -31,6 +32,7 @@ export function Usage() {
       <div class="stack">
         <Report />
         {read ? <Budgets /> : null}
+        {read ? <Prices /> : null}
         <ErrorBanner error={day.error?.status === 404 ? null : day.error} />
         <div class="charts">
           <Chart title="Requests per second, 24 hours" times={day.data?.times ?? []} unit={rate} lines={[
@@ -57,6 +59,8 @@ function Report() {
   const [days, setDays] = useParam("days", "7");
   const query = new URLSearchParams({ groupBy, step: days === "1" ? "hour" : "day", since: sinceOf(days, Date.now()) });
   const { data, error } = useGet<UsageReport>(`/api/v1/usage?${query}`, 30_000);
+  const keys = useGet<{ keys: Key[] }>(groupBy === "key" ? "/api/v1/keys?limit=1000" : null);
+  const names = new Map(keys.data?.keys.map((k) => [k.id, k.name]));
   // A gateway without the ledger of usage has no report.
   if (error?.status === 404) return null;
   const sums = data ? sumByGroup(data.usage) : [];
@@ -73,19 +77,24 @@ function Report() {
         <Empty title="Nothing was used in this range" command={COMMAND}>
           Usage is counted by the hour in which a request or job ends.
         </Empty>
-      ) : <Sums sums={sums} groupBy={groupBy} currency={data.currency} />}
+      ) : <Sums sums={sums} groupBy={groupBy} currency={data.currency} names={names} />}
     </Card>
   );
 }
 
 const COMMAND = 'curl -s "$SLUICE/api/v1/usage?groupBy=key" -H "Authorization: Bearer $SLUICE_KEY"';
 
-function Sums({ sums, groupBy, currency }: { sums: GroupSum[]; groupBy: string; currency: string }) {
+function Sums({ sums, groupBy, currency, names }:
+  { sums: GroupSum[]; groupBy: string; currency: string; names: Map<string, string> }) {
   const longest = Math.max(...sums.map((s) => s.starting + s.busy + s.idle), 1);
   const total = (of: (s: GroupSum) => number) => sums.reduce((all, s) => all + of(s), 0);
+  const unpriced = total((s) => s.unpriced);
   return (
     <div class="scroll">
       <table class="table">
+        {currency && unpriced > 0 ? (
+          <caption>{duration(unpriced)} of worker time have no price, so the cost does not contain them.</caption>
+        ) : null}
         <thead>
           <tr>
             <th>{GROUPS.find(([name]) => name === groupBy)?.[1]}</th><th class="num">Requests</th>
@@ -97,7 +106,7 @@ function Sums({ sums, groupBy, currency }: { sums: GroupSum[]; groupBy: string; 
         <tbody>
           {sums.map((s) => (
             <tr key={s.group ?? ""}>
-              <td><Group by={groupBy} id={s.group} /></td>
+              <td><Group by={groupBy} id={s.group} name={s.group ? names.get(s.group) : undefined} /></td>
               <td class="num">{count(s.requests)}</td>
               <td class="num wide">{percent(s.errors, s.requests)}</td>
               <td class="num">{count(s.jobs)}</td>
@@ -125,10 +134,10 @@ function Sums({ sums, groupBy, currency }: { sums: GroupSum[]; groupBy: string; 
   );
 }
 
-function Group({ by, id }: { by: string; id: string | null }) {
+function Group({ by, id, name }: { by: string; id: string | null; name: string | undefined }) {
   if (id === null) return <span class="faint">of no {by}</span>;
   if (by === "endpoint") return <a class="strong" href={link(["endpoints", id])}>{id}</a>;
-  if (by === "key") return <a class="strong" href={link(["keys"], { find: id })}>{id}</a>;
+  if (by === "key") return <a class="strong" href={link(["keys"], { find: id })} title={id}>{name || id}</a>;
   return <span class="strong">{id}</span>;
 }
 

@@ -32,16 +32,31 @@ export const run = async (endpoint, input, more = {}) =>
   (await call("POST", `/v2/${endpoint}/run`, { input, ...more })).id;
 
 /** Texts that would run a program, if a screen rendered them as HTML. */
-export const ATTACK = '<img src=x onerror="window.attacked=1"><script>window.attacked=1</script>';
+export const ATTACK = '<img src=x onerror="attacked=1"><script>attacked=1</script>';
 
-/** A handler in Python that fails, prints, dies or returns what its input says. */
+/** The same with a link to a program, and a picture of another address. */
+export const ATTACKS = `${ATTACK} <a href="javascript:alert(1)">javascript:alert(1)</a>`
+  + '<img src="http://outside.invalid/x.png" onerror="alert(1)">';
+
+/**
+ * A handler in Python that fails, prints, dies or returns what its input says. As a model, its tensors and its texts
+ * are attacks.
+ */
 export const HANDLER = `
 import json, os, sys
+ATTACKS = ${JSON.stringify(ATTACKS)}
+TENSOR = {"name": ATTACKS, "datatype": "BYTES", "shape": [1]}
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path.startswith("/v2/models/"):
+            return self.answer(200, {"name": ATTACKS, "platform": ATTACKS, "inputs": [TENSOR], "outputs": [TENSOR]})
         self.answer(200, {"page": "ready"})
     def do_POST(self):
+        if self.path.startswith("/v2/models/"):
+            return self.answer(200, {"model_name": ATTACKS, "outputs": [{**TENSOR, "data": [ATTACKS]}]})
+        if self.path.startswith("/v1/"):
+            return self.answer(400, {"error": {"message": ATTACKS}})
         job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         given = job["input"] if isinstance(job["input"], dict) else {}
         print("job", job["id"], "says", given.get("say", "nothing"), flush=True)
@@ -66,6 +81,7 @@ const PAGE = `
 import os
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 print("pod prints this", flush=True)
+print(os.environ.get("SAY", ""), flush=True)
 ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), SimpleHTTPRequestHandler).serve_forever()
 `;
 
@@ -73,7 +89,8 @@ ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), SimpleHTTPRequestHan
 export async function declare() {
   const python = { protocol: "http1", readyPath: "/", command: ["/usr/bin/python3", "-c", HANDLER] };
   await call("PUT", "/api/v1/templates/handler", { name: "handler", concurrency: 4, stopGrace: "1s", ...python });
-  await call("PUT", "/api/v1/templates/broken", { name: "broken", command: ["/bin/false"] });
+  await call("PUT", "/api/v1/templates/broken", { name: "broken",
+    command: ["/bin/sh", "-c", `echo '${ATTACKS}' >&2; exit 1`] });
   await call("PUT", "/api/v1/templates/page", { name: "page", stopGrace: "1s",
     command: ["/usr/bin/python3", "-u", "-c", PAGE], pod: { ports: ["8888/http"], idleTimeout: "30m" } });
   await call("PUT", "/api/v1/endpoints/reports", { id: "reports", template: "handler",

@@ -3,7 +3,7 @@
 // SLUICE_URL and SLUICE_ADMIN_KEY name the gateway, whose manifest has the endpoints digits and story.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { ATTACK, call, declare, ended, key, open, run, signIn, until, url } from "./gateway.mjs";
+import { ATTACK, ATTACKS, call, declare, ended, key, open, run, signIn, until, url } from "./gateway.mjs";
 
 const axe = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 const samples = new URL("../../../models/digits/samples/", import.meta.url).pathname;
@@ -52,6 +52,17 @@ async function screen(page, path, text) {
   const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   await page.setViewportSize({ width: 1440, height: 900 });
   holds(wider <= 0, `it is ${wider} pixels wider than a phone`);
+  await harmless(page);
+}
+
+/** Fails if a text of the page has become a part of it: an element, a program, or a link to another address. */
+async function harmless(page) {
+  const parts = await page.evaluate(() => [...document.querySelectorAll("*")].filter((e) =>
+    /^(IMG|IFRAME|OBJECT|EMBED|BASE|META|FORM)$/.test(e.tagName) && e.closest("body") && !e.matches("form:not([action])")
+    || e instanceof HTMLScriptElement && !e.src.startsWith(`${location.origin}/ui/assets/`)
+    || e instanceof HTMLAnchorElement && e.hasAttribute("href") && e.origin !== location.origin
+    || e.getAttributeNames().some((n) => n.startsWith("on"))).map((e) => e.outerHTML.slice(0, 200)));
+  holds(parts.length === 0, `texts have become parts of the page: ${parts.join(" | ")}`);
   holds(!(await page.evaluate(() => window.attacked)), "a text was run as a program");
 }
 
@@ -59,13 +70,22 @@ const { browser, context, page } = await open();
 const violations = [];
 context.on("console", (m) => /Content Security Policy/.test(m.text()) && violations.push(m.text()));
 context.on("weberror", (e) => violations.push(String(e.error())));
+context.on("request", (r) => new URL(r.url()).origin === url || violations.push(`a request to ${r.url()}`));
+context.on("dialog", (d) => {
+  violations.push(`a dialog: ${d.message()}`);
+  void d.dismiss();
+});
 
 await declare();
-const failed = await run("reports", { fail: ATTACK, say: ATTACK });
+const failed = await run("reports", { fail: ATTACKS, say: ATTACKS });
+const shows = await run("reports", { html: ATTACKS });
 const dead = await run("reports", { die: true }, { webhook: "http://127.0.0.1:9/done" });
-await call("POST", "/api/v1/keys", { name: ATTACK, invoke: ["digits"], tags: { team: "vision" } });
-await ended("reports", failed);
+const attacker = await call("POST", "/api/v1/keys", { name: ATTACK, invoke: ["digits"], tags: { team: "vision" } });
+const pod = await call("POST", "/api/v1/pods", { name: ATTACK, template: "page", env: { SAY: ATTACKS } });
+const { workerId: attacked } = await ended("reports", failed);
+await ended("reports", shows);
 await ended("reports", dead);
+await fetch(`${url}/v2/models/digits`, { headers: { Authorization: `Bearer ${attacker.key}` } });
 
 await check("a wrong key is refused, and the right one signs in", async () => {
   await page.goto(ui(""));
@@ -105,7 +125,7 @@ await check("a picture is classified", async () => {
 
 await check("a job is replayed with another input", async () => {
   await page.goto(ui("jobs?endpoint=reports&status=FAILED"));
-  await page.getByText("<img src=x").first().waitFor();
+  await page.getByText("<img src=x").filter({ visible: true }).first().waitFor();
   await page.getByRole("link", { name: `${failed.slice(0, 4)}…${failed.slice(-8)}` }).click();
   await page.getByText("HANDLER_ERROR").waitFor();
   await page.getByRole("button", { name: "Replay…" }).click();
@@ -260,13 +280,58 @@ await check("a key that only invokes sees its own screens", async () => {
   await other.close();
 });
 
+await check("texts that a client or a worker chooses are only shown", async () => {
+  const evil = encodeURIComponent(ATTACK);
+  // What the API refuses is shown with its error; what no rule refuses must be shown as text.
+  for (const [path, body] of [["/v2/reports/run", { input: {}, webhook: "javascript:alert(1)" }],
+    ["/api/v1/endpoints", { id: "x", template: "handler", models: [ATTACK] }], ["/api/v1/endpoints", { id: ATTACK }]]) {
+    const refused = await call("POST", path, body).then(() => "", (e) => e.message);
+    holds(refused.includes(" 400 "), `${path} with ${JSON.stringify(body)} got '${refused}'`);
+  }
+  await call("GET", "/api/v1/endpoints", undefined, ATTACK).catch(() => null);
+  for (const path of [`endpoints/${evil}`, `playground/${evil}`, `jobs/reports/${evil}`, `pods/${evil}`, evil,
+    `endpoints/reports/workers/${evil}`, `endpoints/reports/workers/${attacked}?log=${encodeURIComponent("<img")}`,
+    `endpoints?find=${evil}`, `jobs?endpoint=reports&find=${evil}`, `keys?find=${evil}`, `webhooks?endpoint=${evil}`]) {
+    await page.goto(ui(path));
+    await page.waitForFunction(() => document.querySelector("#content")?.childElementCount > 0
+      && (!document.querySelector("#content [aria-busy]") || document.querySelector("#content [role=alert]")))
+      .catch((e) => holds(false, `${path}: ${e}`));
+    await harmless(page);
+  }
+  await page.goto(ui("audit?target=/api/v1/keys"));
+  await page.getByRole("button", { name: /created, .* fields/ }).last().click();
+  await page.getByText("<img src=x").first().waitFor();
+  await harmless(page);
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: "Search" }).fill("img src");
+  await page.getByRole("option", { name: /<img src=x/ }).first().waitFor();
+  await harmless(page);
+});
+
+await check("the names and the texts of a model are only shown", async () => {
+  await page.goto(ui("playground/reports?mode=tensors"));
+  await page.getByRole("cell", { name: /<img src=x/ }).first().waitFor();
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.getByLabel(/^Output <img src=x/).waitFor();
+  await harmless(page);
+  await page.goto(ui("playground/reports?mode=chat"));
+  await page.getByLabel("Message", { exact: true }).fill(ATTACKS);
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").getByText("<img src=x").waitFor();
+  await harmless(page);
+});
+
 const screens = [
   ["", "reports"], ["endpoints", "reports"], ["endpoints/reports", "Requests per second"],
   ["endpoints/reports/workers", /^reports-/], ["endpoints/reports/decisions", /starts 1/],
-  ["endpoints/reports/settings", "Maximum workers"], ["endpoints/reports/revisions", "Roll back"], ["jobs", dead.slice(-8)], [`jobs/reports/${dead}`, "Attempt 1 on"],
+  ["endpoints/reports/settings", "Maximum workers"], ["endpoints/reports/revisions", "Roll back"], ["endpoints/broken", "<img src=x"],
+  [`endpoints/reports/workers/${attacked}`, "<img src=x"], ["jobs", dead.slice(-8)],
+  [`jobs/reports/${dead}`, "Attempt 1 on"], [`jobs/reports/${failed}`, "<img src=x"],
+  [`jobs/reports/${shows}`, "javascript:alert(1)"],
   ["playground", "Choose an endpoint"], ["playground/story?mode=chat", "System message"],
-  ["playground/digits?mode=tensors", "image"], ["models", "Nothing is uploaded"], ["pods", "Create a pod"],
-  ["gpus", "ONNX Runtime"], ["keys", "<img src=x"], ["usage", "Requests"],
+  ["playground/digits?mode=tensors", "image"], ["models", "Nothing is uploaded"], ["pods", "<img src=x"],
+  [`pods/${pod.id}`, "http://outside.invalid/x.png"],
+  ["gpus", "ONNX Runtime"], ["keys", "<img src=x"], ["usage", "Requests"], ["usage?by=key", "<img src=x"],
   ["webhooks?endpoint=reports", "http://127.0.0.1:9/done"], ["dead-letters", dead.slice(-8)],
   ["audit", "/api/v1/endpoints/reports"], ["audit?list=refused", "127.0.0.1"],
 ];

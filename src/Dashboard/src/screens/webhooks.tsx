@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { call, path } from "../lib/api";
+import { plural } from "../lib/format";
 import { useGet } from "../lib/live";
 import { link, useParam } from "../lib/router";
 import { useEndpointIds, useRights } from "../lib/session";
@@ -30,8 +31,8 @@ export function Webhooks() {
               {ids.map((id) => <option key={id} value={id}>{id}</option>)}
             </select>
           </>
-        } note={`${all.length} deliveries`}>
-          {endpoint && !data ? <Loading /> : all.length === 0 ? (
+        } note={plural(all.length, "delivery", "deliveries")}>
+          {endpoint && !data ? (error ? null : <Loading />) : all.length === 0 ? (
             <Empty title={`No delivery of ${endpoint || "an endpoint"}`} command={COMMAND(endpoint || "story")}>
               A job with a webhook sends its result there when it ends.
             </Empty>

@@ -64,15 +64,16 @@ function Changes({ entries }: { entries: AuditEntry[] }) {
   return (
     <div class="scroll">
       <table class="table">
-        <thead><tr><th>When</th><th>Who</th><th>What</th><th>Changed</th><th class="wide">From</th>
+        <thead><tr><th>When</th><th class="wide">Who</th><th>What</th><th>Changed</th><th class="wide">From</th>
           <th class="wide">Request</th></tr></thead>
         <tbody>
           {entries.map((e) => (
             <tr key={e.id}>
               <td><Time at={e.at} /></td>
-              <td>{e.actorName || e.actor}</td>
+              <td class="wide">{e.actorName || e.actor}</td>
               <td class="wrap target">
                 <b>{e.action.split(" ")[0]}</b> <span class="mono">{e.target}</span>{" "}
+                <small class="phone faint">by {e.actorName || e.actor}</small>
                 {e.isUncertain ? (
                   <State name="draining" text="uncertain" title="The request ended with an error" />
                 ) : null}

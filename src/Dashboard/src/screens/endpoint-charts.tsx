@@ -5,7 +5,7 @@ import { link, useParam } from "../lib/router";
 import { perSecond, pick, RANGES } from "../lib/series";
 import type { Decision, Endpoint, Series } from "../lib/types";
 import { Chart } from "../ui/chart";
-import { ErrorBanner, Segments } from "../ui/parts";
+import { Card, ErrorBanner, Id, Segments } from "../ui/parts";
 import type { Decided } from "./endpoint";
 import { Now } from "./endpoint";
 
@@ -30,7 +30,7 @@ export function EndpointCharts({ id, endpoint, decided }: { id: string; endpoint
       </div>
       <ErrorBanner error={error?.status === 404 ? null : error} />
       <div class="with-lane">
-        <Chart {...common} title="Workers and queue" unit={count} height={170} lines={[
+        <Chart {...common} title="Workers and queue" unit={count} height={170} whole lines={[
           { name: "ready", tone: "c4", values: pick(data, "workersReady"), stepped: true, area: true },
           { name: "starting", tone: "c3", values: pick(data, "workersStarting"), stepped: true },
           { name: "queued", tone: "c2", values: pick(data, "queued") },
@@ -50,7 +50,27 @@ export function EndpointCharts({ id, endpoint, decided }: { id: string; endpoint
           { name: "tokens", tone: "c3", values: perSecond(data, "tokens"), area: true },
         ]} />
       </div>
+      <CallIt id={id} models={endpoint.servedModels} />
     </div>
+  );
+}
+
+/** The addresses of the endpoint, for a person who wants to call it from a program. */
+function CallIt({ id, models }: { id: string; models: string[] }) {
+  const ways: [string, string][] = [
+    ["Jobs", `${location.origin}/v2/${id}/run`], ["Job with its result", `${location.origin}/v2/${id}/runsync`],
+    ["OpenAI clients, base URL", `${location.origin}/v1`],
+    ...models.slice(0, 3).map((m): [string, string] => [`Tensors of ${m}`, `${location.origin}/v2/models/${m}/infer`]),
+    ["Any other path of the worker", `${location.origin}/e/${id}/`],
+  ];
+  return (
+    <Card title="Call it" actions={<a href={link(["playground", id])}>Requests for curl, Python and JavaScript</a>}>
+      <div class="card-body">
+        <dl class="facts">
+          {ways.map(([name, address]) => [<dt key={name}>{name}</dt>, <dd key={address}><Id id={address} /></dd>])}
+        </dl>
+      </div>
+    </Card>
   );
 }
 

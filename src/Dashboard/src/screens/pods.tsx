@@ -34,7 +34,7 @@ export function Pods() {
               <thead>
                 <tr>
                   <th>Pod</th><th>Status</th><th>Connect</th><th class="wide">Runs</th><th class="wide">GPUs</th>
-                  <th>Stops</th><th><span class="sr">Actions</span></th>
+                  <th class="wide">Stops</th><th><span class="sr">Actions</span></th>
                 </tr>
               </thead>
               <tbody>
@@ -45,7 +45,7 @@ export function Pods() {
                     <td><Connect pod={p} /></td>
                     <td class="wide">{p.spec.template ?? p.spec.image ?? "–"}</td>
                     <td class="wide">{p.devices.length > 0 ? p.devices.length : <span class="faint">none</span>}</td>
-                    <td><Stops pod={p} /></td>
+                    <td class="wide"><Stops pod={p} /></td>
                     <td class="fit"><PodActions pod={p} reload={reload} /></td>
                   </tr>
                 ))}

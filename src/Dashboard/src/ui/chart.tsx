@@ -30,9 +30,11 @@ interface Props {
   marks?: Mark[];
   sync?: string;
   height?: number;
+  /** Whether the values are counts: the axis then has whole numbers only. */
+  whole?: boolean;
 }
 
-export function Chart({ title, times, lines, unit, marks = [], sync = "charts", height = 150 }: Props) {
+export function Chart({ title, times, lines, unit, marks = [], sync = "charts", height = 150, whole = false }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | null>(null);
   const drawn = useRef<Mark[]>(marks);
@@ -44,7 +46,7 @@ export function Chart({ title, times, lines, unit, marks = [], sync = "charts", 
   useEffect(() => {
     const element = box.current;
     if (!element || isEmpty) return;
-    const options = chartOptions({ lines, unit, sync, height, width: element.clientWidth, drawn, setAt });
+    const options = chartOptions({ lines, unit, sync, height, whole, width: element.clientWidth, drawn, setAt });
     const own = new uPlot(options, dataOf(times, lines), element);
     chart.current = own;
     const resize = new ResizeObserver(() => own.setSize({ width: element.clientWidth, height }));
@@ -92,11 +94,15 @@ interface Making {
   sync: string;
   width: number;
   height: number;
+  whole: boolean;
   drawn: { current: Mark[] };
   setAt: (index: number | null) => void;
 }
 
-function chartOptions({ lines, unit, sync, width, height, drawn, setAt }: Making): uPlot.Options {
+/** The distances of lines of a grid with whole numbers: 1, 2, 5, 10 and so on. */
+const WHOLE = Array.from({ length: 30 }, (_, i) => [1, 2, 5][i % 3]! * 10 ** Math.floor(i / 3));
+
+function chartOptions({ lines, unit, sync, width, height, whole, drawn, setAt }: Making): uPlot.Options {
   const font = `11px ${getComputedStyle(document.body).fontFamily}`;
   const axis = { stroke: colour("--text-3"), font, ticks: { show: false } };
   const grid = { stroke: colour("--line"), width: 1 };
@@ -110,7 +116,7 @@ function chartOptions({ lines, unit, sync, width, height, drawn, setAt }: Making
     axes: [
       { ...axis, grid: { show: false }, size: 26, space: 70, values: timeLabels },
       {
-        ...axis, grid, size: 52, space: 34, gap: 4,
+        ...axis, grid, size: 52, space: 34, gap: 4, ...(whole ? { incrs: WHOLE } : {}),
         values: (_u: uPlot, values: number[]) => values.map((v) => unit(v)),
       },
     ],

@@ -39,7 +39,7 @@ export function JobTable({ rows, reload }: { rows: Row[]; reload: () => Promise<
                   checked={rows.length > 0 && chosen.length === rows.length}
                   onChange={(e) => setSelected(new Set(e.currentTarget.checked ? rows.map(keyOf) : []))} />
               </th>
-              <th>Status</th><th>Job</th><th>Endpoint</th><th class="num wide">Wait</th><th class="num wide">Run</th>
+              <th>Status</th><th>Job</th><th class="wide">Endpoint</th><th class="num wide">Wait</th><th class="num wide">Run</th>
               <th class="num wide">Attempts</th><th class="wide">Error</th><th>Submitted</th>
             </tr>
           </thead>
@@ -51,8 +51,12 @@ export function JobTable({ rows, reload }: { rows: Row[]; reload: () => Promise<
                     onChange={() => toggle(r)} />
                 </td>
                 <td><State name={r.job.status} /></td>
-                <td><Id id={r.job.id} href={link(["jobs", r.endpoint, r.job.id])} short /></td>
-                <td><a href={link(["endpoints", r.endpoint])}>{r.endpoint}</a></td>
+                <td>
+                  <Id id={r.job.id} href={link(["jobs", r.endpoint, r.job.id])} short />
+                  <small class="phone faint">{r.endpoint}</small>
+                  {r.job.error ? <small class="phone error">{r.job.error.slice(0, 120)}</small> : null}
+                </td>
+                <td class="wide"><a href={link(["endpoints", r.endpoint])}>{r.endpoint}</a></td>
                 <td class="num wide">{ms(r.job.timings.queueMs)}</td>
                 <td class="num wide">{ms(r.job.timings.executionMs)}</td>
                 <td class="num wide">{(r.job.attempts?.length ?? 0) + (r.job.timings.startedAt ? 1 : 0)}</td>

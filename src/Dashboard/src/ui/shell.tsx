@@ -24,9 +24,13 @@ export function Shell({ children, onSignOut }: { children: ComponentChildren; on
     return () => document.removeEventListener("keydown", onKey);
   }, []);
   const path = place.parts.join("/");
+  const [said, say] = useState("");
   useEffect(() => {
     setMenu(false);
-    document.title = [...place.parts.slice(1).reverse(), nameOf(place.parts[0]), "Sluice"].join(" · ");
+    const title = [...place.parts.slice(1).reverse(), nameOf(place.parts[0])].join(" · ");
+    document.title = `${title} · Sluice`;
+    // No page is loaded, so readers of the screen get no title of their own.
+    say(title);
   }, [path]);
   return (
     <div class="app">
@@ -54,6 +58,7 @@ export function Shell({ children, onSignOut }: { children: ComponentChildren; on
       </div>
       {searching ? <Palette onClose={() => setSearching(false)} /> : null}
       <Toasts />
+      <div class="sr" role="status">{said}</div>
     </div>
   );
 }

@@ -16,8 +16,8 @@ export function Prices() {
   // A gateway without the ledger of usage has no prices.
   if (error?.status === 404) return null;
   return (
-    <Card title="Prices" note={data?.currency ? `${data.currency} for an hour of one device, or of a worker without GPUs`
-      : ""} actions={<a href={link(["audit"], { target: "/api/v1/prices" })}>Changes</a>}>
+    <Card title="Prices" note={data?.currency ? "for an hour of one device, or of a worker without GPUs" : ""}
+      actions={<a href={link(["audit"], { target: "/api/v1/prices" })}>Changes</a>}>
       {error ? <div class="card-body"><ErrorBanner error={error} /></div> : !data ? <Loading />
         : data.prices.length === 0 ? (
           <Empty title="No price is set" command={SET}>
@@ -28,7 +28,9 @@ export function Prices() {
             <div class="scroll">
               <table class="table">
                 <thead>
-                  <tr><th>Type</th><th>State</th><th class="num">Per hour ({data.currency})</th><th>Applies from</th></tr>
+                  <tr>
+                    <th>Type</th><th>State</th><th class="num">Per hour ({data.currency})</th><th>Applies from</th>
+                  </tr>
                 </thead>
                 <tbody>
                   {statesOf(data, now).map((p, i) => (
@@ -43,8 +45,8 @@ export function Prices() {
               </table>
             </div>
             <p class="card-body faint">
-              The prices are stored in Redis, and PUT /api/v1/prices replaces all of them. They apply when usage is read,
-              so a corrected price corrects earlier costs. A type without a price costs nothing in reports.
+              The prices are stored in Redis, and PUT /api/v1/prices replaces all of them. They apply when usage is
+              read, so a corrected price corrects earlier costs. A type without a price costs nothing in reports.
             </p>
           </>
         )}

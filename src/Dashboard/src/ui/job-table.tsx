@@ -39,8 +39,8 @@ export function JobTable({ rows, reload }: { rows: Row[]; reload: () => Promise<
                   checked={rows.length > 0 && chosen.length === rows.length}
                   onChange={(e) => setSelected(new Set(e.currentTarget.checked ? rows.map(keyOf) : []))} />
               </th>
-              <th>Status</th><th>Job</th><th class="wide">Endpoint</th><th class="num wide">Wait</th><th class="num wide">Run</th>
-              <th class="num wide">Attempts</th><th class="wide">Error</th><th>Submitted</th>
+              <th>Status</th><th>Job</th><th class="wide">Endpoint</th><th class="num wide">Wait</th>
+              <th class="num wide">Run</th><th class="num wide">Attempts</th><th class="wide">Error</th><th>Submitted</th>
             </tr>
           </thead>
           <tbody>

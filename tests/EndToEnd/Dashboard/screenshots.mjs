@@ -17,6 +17,13 @@ for (const [name, more] of [
   ["nightly reports", { invoke: ["*"], tokensPerMinute: 100_000, concurrent: 8, tags: { team: "platform" } }],
   ["grafana", { read: true, metrics: true }],
 ]) await call("POST", "/api/v1/keys", { name, ...more });
+await call("PUT", "/api/v1/prices", { currency: "EUR", prices: [
+  { gpu: "cpu", from: "2026-01-01T00:00:00Z", perHour: 0.12 },
+  { gpu: "H100", from: "2026-01-01T00:00:00Z", perHour: 2.9 },
+  { gpu: "H100", from: "2026-10-01T00:00:00Z", perHour: 2.6 },
+  { gpu: "H100", from: "2027-01-01T00:00:00Z", perHour: 2.4 },
+  { gpu: "A100/1g.10gb", from: "2026-01-01T00:00:00Z", perHour: 0.35 },
+] });
 const work = async (rounds) => {
   for (let i = 0; i < rounds; i++) {
     await Promise.all([

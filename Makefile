@@ -8,7 +8,7 @@ PUBLISH := .build/run
 ONNXRUNTIME ?= cpu
 
 .PHONY: help deps models restore build test test-fast run images up down publish clean \
-    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams load-upload fuzz chaos batch-chaos pod-chaos notebooks screenshots faults \
+    load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams load-upload fuzz chaos batch-chaos pod-chaos notebooks screenshots measure-dashboard faults \
     scale-cycles square-wave leader-kills idle-endpoints idle-cost stream-failover redis-failover simulate simulate-real
 
 help: ## Print this help
@@ -132,6 +132,10 @@ notebooks: publish ## Use Jupyter and code-server in pods with a real browser (3
 screenshots: publish ## Make the pictures of the dashboard in docs/images/dashboard (2 min; chromium, pngquant)
 	@cd tests/EndToEnd/Dashboard && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	tests/EndToEnd/Dashboard/screenshots
+
+measure-dashboard: publish ## Measure the size, first load and cost of the dashboard (4 min; chromium; idle machine)
+	@cd tests/EndToEnd/Dashboard && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@tests/EndToEnd/Dashboard/measure
 
 simulate: ## Simulate all scalers on all traces in virtual time (1 min); plots in .build/simulation
 	dotnet run -c Release --project loadtests/Simulator -- compare --out .build/simulation

@@ -28,10 +28,10 @@ try
     var address = settings.Redis ?? embedded!.ConnectionString;
     var log = logs.CreateLogger("Sluice.Gateway.Redis");
     var patience = TimeSpan.FromSeconds(60);
-    using var redis = await RedisSetup.ConnectAsync(address, patience, TimeProvider.System, log);
+    await using var redis = await RedisSetup.ConnectAsync(address, patience, TimeProvider.System, log);
     await RedisSetup.WaitAsync(redis, address, patience, TimeProvider.System, log);
-    await RedisSetup.CheckAsync(redis, log);
-    using var waiting = settings.RedisWaitReplicas == 0 ? null
+    await RedisSetup.CheckAsync(redis, address, TimeProvider.System, log);
+    await using var waiting = settings.RedisWaitReplicas == 0 ? null
         : await RedisSetup.OpenAsync(address, patience, TimeProvider.System, log);
     var store = new RedisStore(redis, embedded is null ? null : () => embedded.DiskIsFull,
         waiting is null ? null : new ReplicatedWrites(waiting, settings.RedisWaitReplicas));
@@ -43,7 +43,7 @@ try
     await StartupBanner.PrintAsync(app, settings);
     await app.WaitForShutdownAsync();
     // Otherwise Dispose waits for responses to pending commands, which are no longer needed.
-    await redis.CloseAsync(allowCommandsToComplete: false);
+    await redis.CloseAsync();
     return ServiceFailures.GetNames(app.Services) is { Count: 0 } ? 0 : ServiceFailed;
 }
 catch (Exception e)

@@ -23,7 +23,7 @@ public static partial class RedisSetup
     /// <param name="time">The clock.</param>
     /// <param name="logger">Receives a warning after each failed attempt.</param>
     /// <exception cref="InvalidOperationException">No Sentinel named a primary in time.</exception>
-    public static async Task<ConnectionMultiplexer> ConnectAsync(
+    public static async Task<RedisConnection> ConnectAsync(
         string settings, TimeSpan patience, TimeProvider time, ILogger logger)
     {
         var connection = await OpenAsync(settings, patience, time, logger);
@@ -35,17 +35,17 @@ public static partial class RedisSetup
 
     /// <summary>Creates the connection for writes that replicas confirm.</summary>
     /// <inheritdoc cref="ConnectAsync"/>
-    public static async Task<ConnectionMultiplexer> OpenAsync(
+    public static async Task<RedisConnection> OpenAsync(
         string settings, TimeSpan patience, TimeProvider time, ILogger logger)
     {
         var options = RedisClientOptions.Parse(settings);
-        if (options.ServiceName is null) return await ConnectionMultiplexer.ConnectAsync(options);
+        if (options.ServiceName is null) return new(await ConnectionMultiplexer.ConnectAsync(options), time);
         var started = time.GetTimestamp();
         while (true)
         {
             try
             {
-                return await RedisSentinels.ConnectAsync(options);
+                return await RedisSentinels.ConnectAsync(options, time, logger);
             }
             catch (Exception e) when (e is RedisException or TimeoutException)
             {
@@ -68,7 +68,7 @@ public static partial class RedisSetup
     /// <param name="logger">Receives a warning after each failed command.</param>
     /// <exception cref="InvalidOperationException">Redis did not respond in time, or rejected the password.</exception>
     public static async Task WaitAsync(
-        ConnectionMultiplexer connection, string settings, TimeSpan patience, TimeProvider time, ILogger logger)
+        RedisConnection connection, string settings, TimeSpan patience, TimeProvider time, ILogger logger)
     {
         var started = time.GetTimestamp();
         while (!await TryPingAsync())
@@ -78,12 +78,12 @@ public static partial class RedisSetup
         {
             try
             {
-                await connection.GetDatabase().PingAsync();
+                await connection.Current.GetDatabase().PingAsync();
                 return true;
             }
             catch (Exception e) when (e is RedisException || RedisErrors.Is(e))
             {
-                var server = string.Join(", ", connection.GetEndPoints().Select(a => a.ToString()));
+                var server = string.Join(", ", connection.Current.GetEndPoints().Select(a => a.ToString()));
                 if (IsWrongPassword(e) || await IsPasswordRejectedAsync(settings))
                     throw new InvalidOperationException($"Redis {server} rejected the password in SLUICE_REDIS; "
                         + "expected host:port,password=... or redis://:password@host:port.", e);
@@ -126,10 +126,30 @@ public static partial class RedisSetup
         || e.Message.Contains("WRONGPASS", StringComparison.Ordinal)
         || (e.InnerException is { } inner && IsWrongPassword(inner));
 
-    /// <summary>Checks the version, the mode and the eviction policy of each server.</summary>
+    /// <summary>
+    /// Checks the version, the mode and the eviction policy of each server, with Sentinels also of the replicas.
+    /// </summary>
+    /// <param name="connection">The connection.</param>
+    /// <param name="settings">The address from which it was created.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Receives what is allowed, but dangerous.</param>
     /// <exception cref="InvalidOperationException">A server is too old, belongs to a Redis Cluster (ADR 128), or its
     /// eviction policy can delete keys of the gateway.</exception>
-    public static async Task CheckAsync(ConnectionMultiplexer connection, ILogger logger)
+    public static async Task CheckAsync(
+        RedisConnection connection, string settings, TimeProvider time, ILogger logger)
+    {
+        var options = RedisClientOptions.Parse(settings);
+        if (options.ServiceName is null)
+        {
+            await CheckAllAsync(connection.Current, logger);
+            return;
+        }
+
+        await using var all = await RedisSentinels.ConnectAllAsync(options, time, logger);
+        await CheckAllAsync(all, logger);
+    }
+
+    private static async Task CheckAllAsync(IConnectionMultiplexer connection, ILogger logger)
     {
         foreach (var address in connection.GetEndPoints())
         {

@@ -7,8 +7,16 @@ namespace Sluice.Storage.Redis;
 /// <param name="diskIsFull">Returns whether the disk of the embedded Redis is full; null for an external Redis.</param>
 /// <param name="replicated">Runs the scripts whose writes replicas confirm; null: no write is confirmed.</param>
 public sealed class RedisStore(
-    IConnectionMultiplexer connection, Func<bool>? diskIsFull = null, ReplicatedWrites? replicated = null)
+    RedisConnection connection, Func<bool>? diskIsFull = null, ReplicatedWrites? replicated = null)
 {
+    /// <summary>Uses a connection that is never replaced. The caller closes it.</summary>
+    /// <inheritdoc cref="RedisStore"/>
+    public RedisStore(
+        IConnectionMultiplexer connection, Func<bool>? diskIsFull = null, ReplicatedWrites? replicated = null)
+        : this(new RedisConnection(connection, TimeProvider.System), diskIsFull, replicated)
+    {
+    }
+
     /// <summary>
     /// Throws <see cref="RedisDiskFullException"/> if the disk is full. Call it before a write that will be
     /// acknowledged.
@@ -18,20 +26,12 @@ public sealed class RedisStore(
         if (diskIsFull?.Invoke() == true) throw new RedisDiskFullException();
     }
 
-    public IDatabase Database => connection.GetDatabase();
+    public IDatabase Database => connection.Current.GetDatabase();
 
-    public IConnectionMultiplexer Connection => connection;
+    public IConnectionMultiplexer Connection => connection.Current;
 
-    /// <summary>
-    /// Registers a callback for restored connections and for another primary. The server may be a different one, or may
-    /// have lost its last writes.
-    /// </summary>
-    public void OnReconnected(Action callback)
-    {
-        connection.ConnectionRestored += (_, _) => callback();
-        // A replica is connected before it becomes the primary, so a failover restores no connection.
-        connection.ConfigurationChanged += (_, _) => callback();
-    }
+    /// <inheritdoc cref="RedisConnection.OnChanged"/>
+    public void OnReconnected(Action callback) => connection.OnChanged(callback);
 
     /// <summary>
     /// Runs a script whose writes are acknowledged to clients: it returns when the replicas that the gateway requires
@@ -43,25 +43,9 @@ public sealed class RedisStore(
 
     /// <summary>Sends a message to all subscribers of a channel.</summary>
     public Task PublishAsync(string channel, string message) =>
-        connection.GetSubscriber().PublishAsync(RedisChannel.Literal(channel), message);
+        connection.Current.GetSubscriber().PublishAsync(RedisChannel.Literal(channel), message);
 
-    /// <summary>
-    /// Subscribes <paramref name="handle"/> to a channel. Throws if Redis rejects the subscription; the handler is not
-    /// registered then.
-    /// </summary>
-    public async Task SubscribeAsync(string channel, Action<string> handle, CancellationToken ct)
-    {
-        var (subscriber, literal) = (connection.GetSubscriber(), RedisChannel.Literal(channel));
-        void OnMessage(RedisChannel from, RedisValue message) => handle(message!);
-        try
-        {
-            await subscriber.SubscribeAsync(literal, OnMessage).WaitAsync(ct);
-        }
-        catch
-        {
-            // The client keeps a handler that Redis rejected: without this call, a retry would register a second one.
-            await subscriber.UnsubscribeAsync(literal, OnMessage, CommandFlags.FireAndForget);
-            throw;
-        }
-    }
+    /// <inheritdoc cref="RedisConnection.SubscribeAsync(string, Action{string}, CancellationToken)"/>
+    public Task SubscribeAsync(string channel, Action<string> handle, CancellationToken ct) =>
+        connection.SubscribeAsync(channel, handle, ct);
 }

@@ -12,7 +12,7 @@ namespace Sluice.Storage.Redis;
 /// </remarks>
 /// <param name="connection">The separate connection. The caller disposes it.</param>
 /// <param name="replicas">The number of replicas that confirm each write, 1 or more.</param>
-public sealed class ReplicatedWrites(IConnectionMultiplexer connection, int replicas)
+public sealed class ReplicatedWrites(RedisConnection connection, int replicas)
 {
     /// <summary>
     /// How long a write waits for the replicas. It is shorter than the time in which a submission is retried.
@@ -24,13 +24,14 @@ public sealed class ReplicatedWrites(IConnectionMultiplexer connection, int repl
     /// The outcome of the write is unknown.</exception>
     public async Task<RedisResult> RunAsync(Script script, RedisKey[] keys, RedisValue[] args)
     {
-        var db = connection.GetDatabase();
-        var before = ReadSocket(keys[0]);
+        var used = connection.Current;
+        var db = used.GetDatabase();
+        var before = ReadSocket(used, keys[0]);
         var reply = await script.RunAsync(db, keys, args);
         var confirmed = await WaitAsync(db);
         if (confirmed < replicas)
             throw new NotReplicatedException($"{confirmed} of {replicas} replicas of Redis confirmed the write");
-        return before is not null && before == ReadSocket(keys[0]) ? reply
+        return before is not null && before == ReadSocket(used, keys[0]) ? reply
             : throw new NotReplicatedException("The connection to Redis changed before replicas confirmed the write");
     }
 
@@ -51,7 +52,7 @@ public sealed class ReplicatedWrites(IConnectionMultiplexer connection, int repl
     /// <summary>
     /// Returns the server of a key and the number of its connections so far; null: none is connected.
     /// </summary>
-    private string? ReadSocket(RedisKey key)
+    private static string? ReadSocket(IConnectionMultiplexer connection, RedisKey key)
     {
         try
         {

@@ -21,7 +21,7 @@ public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
     private readonly bool ownsRedis;
     private readonly IReadOnlyDictionary<string, string?> settings;
     private DataFolder? data;
-    private ConnectionMultiplexer? connection;
+    private RedisConnection? connection;
     private WebApplication? app;
 
     private InProcessGateway(IReadOnlyDictionary<string, string?>? environment, RedisFixture? shared)
@@ -122,8 +122,7 @@ public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
 
         if (connection is not null)
         {
-            await connection.CloseAsync(allowCommandsToComplete: false);
-            connection.Dispose();
+            await connection.DisposeAsync();
             connection = null;
         }
 

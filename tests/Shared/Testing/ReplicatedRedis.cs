@@ -79,8 +79,11 @@ public sealed class ReplicatedRedis : IAsyncDisposable
     public static async Task ReturnAsync(RedisServer failed)
     {
         await failed.RestartAsync();
-        await UntilAsync(failed, "replication", IsInStep);
+        await IsReplicaAsync(failed);
     }
+
+    /// <summary>Waits until a server is a replica in step with the primary.</summary>
+    public static Task IsReplicaAsync(RedisServer server) => UntilAsync(server, "replication", IsInStep);
 
     public async ValueTask DisposeAsync()
     {

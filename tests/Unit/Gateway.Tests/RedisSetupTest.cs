@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Gateway.Startup;
+using Sluice.Storage.Redis;
 using Sluice.Testing;
-using StackExchange.Redis;
 
 namespace Sluice.Gateway.Tests;
 
@@ -17,7 +17,7 @@ public sealed class RedisSetupTest(RedisFixture redis) : IClassFixture<RedisFixt
         var isRejected = settings == "wrong password";
         if (isRejected)
             settings = redis.ConnectionString.Replace(RedisFixture.Password, "another", StringComparison.Ordinal);
-        using var connection = await ConnectAsync(settings);
+        await using var connection = await ConnectAsync(settings);
         var e = await Assert.ThrowsAsync<InvalidOperationException>(() => RedisSetup.WaitAsync(
             connection,
             settings,
@@ -27,7 +27,6 @@ public sealed class RedisSetupTest(RedisFixture redis) : IClassFixture<RedisFixt
         Assert.Contains("127.0.0.1:", e.Message, StringComparison.Ordinal);
         Assert.Contains("SLUICE_REDIS", e.Message, StringComparison.Ordinal);
         Assert.Contains(reason, e.Message, StringComparison.Ordinal);
-        await connection.CloseAsync(allowCommandsToComplete: false);
     }
 
     [Fact]
@@ -53,28 +52,30 @@ public sealed class RedisSetupTest(RedisFixture redis) : IClassFixture<RedisFixt
         await using var node = await RedisServer.StartAsync(
             "--cluster-enabled", "yes", "--cluster-port", $"{FreePort.Find()}");
         await node.ExecuteAsync("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
-        using var connection = await ConnectAsync($"{node.Address},password={RedisFixture.Password}");
+        var settings = $"{node.Address},password={RedisFixture.Password}";
+        await using var connection = await ConnectAsync(settings);
         var e = await Assert.ThrowsAsync<InvalidOperationException>(
-            () => RedisSetup.CheckAsync(connection, NullLogger.Instance));
+            () => CheckAsync(connection, settings));
         Assert.Contains($"Redis {node.Address} is a node of a Redis Cluster", e.Message, StringComparison.Ordinal);
-        await connection.CloseAsync(allowCommandsToComplete: false);
     }
 
     [Fact]
     public async Task A_Redis_that_may_evict_keys_is_rejected()
     {
-        using var connection = await ConnectAsync(redis.ConnectionString);
+        await using var connection = await ConnectAsync(redis.ConnectionString);
         await RedisSetup.WaitAsync(
             connection, redis.ConnectionString, TimeSpan.FromSeconds(10), TimeProvider.System, NullLogger.Instance);
-        await RedisSetup.CheckAsync(connection, NullLogger.Instance);
+        await CheckAsync(connection, redis.ConnectionString);
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
         var e = await Assert.ThrowsAsync<InvalidOperationException>(
-            () => RedisSetup.CheckAsync(connection, NullLogger.Instance));
+            () => CheckAsync(connection, redis.ConnectionString));
         Assert.Contains("'allkeys-lru'; expected noeviction", e.Message, StringComparison.Ordinal);
         await redis.Store.Database.ExecuteAsync("CONFIG", "SET", "maxmemory-policy", "noeviction");
-        await connection.CloseAsync(allowCommandsToComplete: false);
     }
 
-    private static Task<ConnectionMultiplexer> ConnectAsync(string settings) => RedisSetup.ConnectAsync(
+    private static Task<RedisConnection> ConnectAsync(string settings) => RedisSetup.ConnectAsync(
         settings, ChildProcess.Patience, TimeProvider.System, NullLogger.Instance);
+
+    private static Task CheckAsync(RedisConnection connection, string settings) =>
+        RedisSetup.CheckAsync(connection, settings, TimeProvider.System, NullLogger.Instance);
 }

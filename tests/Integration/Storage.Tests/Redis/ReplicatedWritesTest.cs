@@ -37,7 +37,8 @@ public sealed class ReplicatedWritesTest : IAsyncLifetime
     [Fact]
     public async Task A_job_is_accepted_only_with_a_replica_that_keeps_it_when_the_primary_fails()
     {
-        var store = new RedisStore(shared, replicated: new ReplicatedWrites(waiting, replicas: 1));
+        var confirmed = new ReplicatedWrites(new RedisConnection(waiting, TimeProvider.System), replicas: 1);
+        var store = new RedisStore(shared, replicated: confirmed);
         var changed = new TaskCompletionSource();
         store.OnReconnected(() => changed.TrySetResult());
         var jobs = new JobStore(store, new PayloadStore(store, folder));

@@ -10,4 +10,9 @@ public interface IPlacer
 
     /// <summary>Releases the devices of an ended pod.</summary>
     void Free(Pod pod);
+
+    /// <summary>
+    /// The endpoints that can never get devices. Their requests are refused, as the gateway does it with 503.
+    /// </summary>
+    IReadOnlySet<string> NeverFits { get; }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Sluice.Domain.Declarations;
+using Sluice.Domain.Gpus;
 using Sluice.Simulator.Scalers;
 using Sluice.Simulator.Traces;
 
@@ -12,6 +13,8 @@ namespace Sluice.Simulator;
 /// </summary>
 public static class ManyEndpoints
 {
+    private static readonly GpuRequirements OneGpu = new();
+
     /// <summary>Runs the simulation and returns a report.</summary>
     /// <param name="endpoints">Number of endpoints.</param>
     /// <param name="gpus">Number of GPUs, one per worker.</param>
@@ -29,7 +32,7 @@ public static class ManyEndpoints
         var each = 0.6 * gpus / endpoints * machine.SlotsPerWorker / service;
         var policy = new ScalePolicy { Scaler = Scaler.Slo, Max = Math.Max(1, 4 * gpus / endpoints) };
         var all = Enumerable.Range(0, endpoints).Select(CreateEndpoint).ToList();
-        var placer = new GpuPlacer(inventory);
+        var placer = new GpuPlacer(inventory, _ => OneGpu);
         var simulation = new Simulation(all, placer);
         var made = Stopwatch.GetElapsedTime(began);
         simulation.Run(length);

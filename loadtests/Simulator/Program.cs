@@ -9,6 +9,8 @@ using Sluice.Simulator.Traces;
 //            runs every scaler on every trace, then many endpoints; prints a table and writes plots to FOLDER
 //        Simulator fleet [--endpoints N] [--gpus N] [--minutes N]
 //            runs many endpoints on one set of GPUs and measures the time
+//        Simulator nodes [--minutes N]
+//            runs endpoints with different requirements on 100 nodes with different GPUs, and checks each placement
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
 switch (args.FirstOrDefault())
 {
@@ -28,7 +30,12 @@ switch (args.FirstOrDefault())
 
         if (all.Count > 0) Print(Markdown.Verdict(all));
         if (Number("--fleet", 1) == 1 && !options.ContainsKey("--only"))
+        {
             Print(ManyEndpoints.Run(1_000, 10_000, TimeSpan.FromMinutes(10)));
+            var mixed = new MixedNodes(TimeSpan.FromMinutes(10));
+            Print(mixed.Format(mixed.Run()));
+        }
+
         if (options.GetValueOrDefault("--out") is { } results)
             await File.WriteAllTextAsync(Path.Combine(results, "autoscaling.md"), text.ToString());
         return 0;
@@ -43,10 +50,15 @@ switch (args.FirstOrDefault())
         Console.WriteLine(ManyEndpoints.Run(Number("--endpoints", 1_000), Number("--gpus", 10_000),
             TimeSpan.FromMinutes(Number("--minutes", 10))));
         return 0;
+    case "nodes":
+        var nodes = new MixedNodes(TimeSpan.FromMinutes(Number("--minutes", 10)));
+        Console.WriteLine(nodes.Format(nodes.Run()));
+        return 0;
     default:
         await Console.Error.WriteLineAsync(
             "usage: Simulator compare [--out FOLDER] [--only TRACE] [--fleet 0]\n"
-            + "       Simulator fleet [--endpoints N] [--gpus N] [--minutes N]");
+            + "       Simulator fleet [--endpoints N] [--gpus N] [--minutes N]\n"
+            + "       Simulator nodes [--minutes N]");
         return 2;
 }
 

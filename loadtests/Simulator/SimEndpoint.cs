@@ -119,6 +119,13 @@ public sealed class SimEndpoint(string name, Trace trace, IContender contender, 
         else queue.AddLast(request);
     }
 
+    /// <summary>Removes all waiting requests, as the gateway does that can never start a worker for them.</summary>
+    public void RefuseAll(DateTimeOffset now)
+    {
+        Advance(now);
+        queue.Clear();
+    }
+
     public int Dequeue(DateTimeOffset now)
     {
         Advance(now);

@@ -21,6 +21,9 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
     private static readonly TimeSpan PlaceEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FlapWithin = TimeSpan.FromMinutes(1);
 
+    /// <summary>How long requests may wait after the end of the trace.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromHours(6);
+
     private readonly PriorityQueue<Event, long> events = new();
     private readonly Dictionary<SimEndpoint, int> requested = [];
     private bool placing;
@@ -65,6 +68,8 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         {
             var now = new DateTimeOffset(ticks, TimeSpan.Zero);
             if (now > until && Finished(next.Endpoint)) continue;
+            if (now > until + Patience)
+                throw new InvalidOperationException($"{next.Endpoint.Name} has requests that are never answered");
             Events++;
             Handle(next, now);
         }
@@ -73,8 +78,11 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         foreach (var endpoint in endpoints) endpoint.Advance(until);
     }
 
-    private static bool Finished(SimEndpoint endpoint) =>
-        endpoint.Next >= endpoint.Trace.Requests.Count && endpoint.Queued == 0 && endpoint.Running == 0;
+    /// <summary>
+    /// Whether nothing more happens at an endpoint. Its idle workers have devices that others may wait for.
+    /// </summary>
+    private bool Finished(SimEndpoint endpoint) => endpoint.Next >= endpoint.Trace.Requests.Count
+        && endpoint.Queued == 0 && endpoint.Running == 0 && (placer is null || endpoint.Workers.Count == 0);
 
     private void Handle(Event next, DateTimeOffset now)
     {
@@ -85,6 +93,7 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
                 var request = endpoint.Next++;
                 if (endpoint.Next < endpoint.Trace.Requests.Count)
                     At(endpoint.Arrives(endpoint.Next), new Event(Kind.Arrive, endpoint));
+                if (placer?.NeverFits.Contains(endpoint.Name) == true) break;
                 endpoint.Enqueue(request, now);
                 Grant(endpoint, now);
                 if (endpoint.Queued > 0 && endpoint.Contender.IsTriggered(endpoint)) Wake(endpoint, now);
@@ -240,6 +249,8 @@ public sealed class Simulation(IReadOnlyList<SimEndpoint> endpoints, IPlacer? pl
         foreach (var (endpoint, pod) in wanted)
             if (placed.Contains(pod.Id)) Start(endpoint, pod, now);
             else endpoint.Outcome.NoCapacity++;
+        foreach (var (endpoint, _) in wanted)
+            if (placer.NeverFits.Contains(endpoint.Name)) endpoint.RefuseAll(now);
     }
 
     private Pod NewPod(SimEndpoint endpoint, DateTimeOffset now) => new()

@@ -39,17 +39,25 @@ public sealed class CatalogStore(RedisStore redis)
     public async Task<string> VersionAsync(CancellationToken ct) =>
         (string?)await redis.Database.StringGetAsync(Version).WaitAsync(ct) ?? "";
 
-    /// <summary>Reads all declarations.</summary>
-    public async Task<CatalogState> ReadAsync(CancellationToken ct)
+    /// <summary>Reads all declarations at one moment.</summary>
+    /// <param name="ct">Cancels the wait.</param>
+    /// <param name="last">The last reading. What has not changed since is taken from it.</param>
+    public async Task<CatalogState> ReadAsync(CancellationToken ct, CatalogState? last = null)
     {
-        var version = await VersionAsync(ct);
-        var templates = await redis.Database.HashGetAllAsync(Templates).WaitAsync(ct);
-        var endpoints = await redis.Database.HashGetAllAsync(Endpoints).WaitAsync(ct);
-        return new CatalogState(version,
-            new EndpointCatalog(templates.Select(t => Parse(t.Value!, DeclarationJson.Template)),
-                endpoints.Select(e => Parse(e.Value!, DeclarationJson.Endpoint))),
-            templates.ToDictionary(t => (string)t.Name!, t => EntryOf(t.Value!)),
-            endpoints.ToDictionary(e => (string)e.Name!, e => EntryOf(e.Value!)));
+        var known = last ?? CatalogState.Empty;
+        var reading = redis.Database.CreateTransaction();
+        var version = reading.StringGetAsync(Version);
+        var templates = reading.HashGetAllAsync(Templates);
+        var endpoints = reading.HashGetAllAsync(Endpoints);
+        await reading.ExecuteAsync().WaitAsync(ct);
+        var readTemplates = Array.ConvertAll(await templates, t => Read(
+            t, known.Templates, name => known.Catalog.Templates.GetValueOrDefault(name), DeclarationJson.Template));
+        var readEndpoints = Array.ConvertAll(await endpoints, e => Read(
+            e, known.Endpoints, id => known.Catalog.Find(id)?.Endpoint, DeclarationJson.Endpoint));
+        return new CatalogState((string?)await version ?? "",
+            new EndpointCatalog(readTemplates.Select(t => t.Value), readEndpoints.Select(e => e.Value)),
+            readTemplates.ToDictionary(t => t.Name, t => t.Entry),
+            readEndpoints.ToDictionary(e => e.Name, e => e.Entry));
     }
 
     /// <summary>Returns the ids of all endpoints, including endpoints with unreadable declarations.</summary>
@@ -191,8 +199,19 @@ public sealed class CatalogStore(RedisStore redis)
         }, name, answer == "created");
     }
 
-    private static T Parse<T>(string stored, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type) =>
-        JsonSerializer.Deserialize(stored[(stored.IndexOf('\n', StringComparison.Ordinal) + 1)..], type)!;
+    private static (string Name, T Value, CatalogEntry Entry) Read<T>(
+        HashEntry field,
+        IReadOnlyDictionary<string, CatalogEntry> known,
+        Func<string, T?> find,
+        System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type)
+        where T : class
+    {
+        var (name, stored) = ((string)field.Name!, (string)field.Value!);
+        if (known.GetValueOrDefault(name) is { } entry && entry.Stored == stored && find(name) is { } same)
+            return (name, same, entry);
+        var json = stored[(stored.IndexOf('\n', StringComparison.Ordinal) + 1)..];
+        return (name, JsonSerializer.Deserialize(json, type)!, EntryOf(stored));
+    }
 
     /// <summary>Returns the tag of a declaration: it changes with its text, and scripts compute the same.</summary>
     [SuppressMessage("Security", "CA5350", Justification = "The tag detects concurrent changes; Redis has SHA-1 only.")]
@@ -203,6 +222,6 @@ public sealed class CatalogStore(RedisStore redis)
     {
         var end = stored.IndexOf('\n', StringComparison.Ordinal);
         return new CatalogEntry(stored.AsSpan(0, end) is "manifest" ? Origin.Manifest : Origin.Api,
-            TagOf(stored[(end + 1)..]));
+            TagOf(stored[(end + 1)..])) { Stored = stored };
     }
 }

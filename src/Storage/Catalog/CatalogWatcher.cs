@@ -20,6 +20,7 @@ public sealed class CatalogWatcher(
     private readonly Queue<string> past = [];
     private volatile CatalogState state = CatalogState.Empty;
     private volatile int rollbacks;
+    private volatile bool hasLost;
 
     /// <summary>Raised after the catalog was replaced.</summary>
     public event Action<EndpointCatalog>? Changed;
@@ -32,6 +33,12 @@ public sealed class CatalogWatcher(
     /// How often Redis returned a version that was already replaced. Each time, Redis had lost its last writes.
     /// </summary>
     public int Rollbacks => rollbacks;
+
+    /// <summary>
+    /// Whether this gateway has read declarations, and Redis has none of them now, because it has lost its data. The
+    /// manifest or an operator restores them. (A new Redis without declarations has lost nothing.)
+    /// </summary>
+    public bool HasLostDeclarations => hasLost;
 
     /// <summary>Completes when the catalog was read for the first time.</summary>
     public Task Loaded => loaded.Task;
@@ -51,10 +58,11 @@ public sealed class CatalogWatcher(
     protected override async Task ReadAsync(CancellationToken ct)
     {
         if (await store.VersionAsync(ct) == state.Version) return;
-        var read = await store.ReadAsync(ct);
+        var read = await store.ReadAsync(ct, state);
         if (past.Contains(read.Version!)) rollbacks++;
         if (state.Version is { Length: > 0 } replaced) past.Enqueue(replaced);
         if (past.Count > PastVersions) past.Dequeue();
+        hasLost = read.IsLost && (hasLost || state.Version is { Length: > 0 });
         state = read;
         loaded.TrySetResult();
         Changed?.Invoke(state.Catalog);

@@ -46,6 +46,22 @@ public sealed class EndpointCatalogTest(RedisFixture redis) : IClassFixture<Redi
     }
 
     [Fact]
+    public async Task A_declaration_that_has_not_changed_is_not_parsed_again()
+    {
+        await store.PutAsync(new Template { Name = "t" }, default);
+        foreach (var id in new[] { "kept", "changed" }) await store.PutAsync(Endpoint(id), default);
+        var first = await store.ReadAsync(default);
+        await store.PutAsync(Endpoint("changed") with { Public = true }, default);
+        var second = await store.ReadAsync(default, first);
+        Assert.Same(first.Catalog.Find("kept")!.Endpoint, second.Catalog.Find("kept")!.Endpoint);
+        Assert.True(second.Catalog.Find("changed")!.Endpoint.Public);
+        Assert.NotEqual(first.Endpoints["changed"].Tag, second.Endpoints["changed"].Tag);
+        await store.PutAsync(new Template { Name = "t", Concurrency = 7 }, default);
+        var third = await store.ReadAsync(default, second);
+        Assert.Equal(7, third.Catalog.Find("kept")!.Template.Concurrency);
+    }
+
+    [Fact]
     public async Task An_endpoint_requires_its_template_and_prevents_its_deletion()
     {
         Assert.Equal(CatalogRefusal.NoTemplate, (await store.PutAsync(Endpoint("e"), default)).Refusal);

@@ -25,6 +25,9 @@ public sealed partial class ApiKeyAuthenticationMiddleware(
     TimeProvider time,
     ILogger<ApiKeyAuthenticationMiddleware> logger)
 {
+    private const string DeclarationsLost = "Redis has lost the declarations of all endpoints. The manifest restores "
+        + "them in a few seconds; what was declared through the API must be declared again.";
+
     private static readonly AccessRule AdminOnly = new(AccessLevel.Admin);
 
     public Task InvokeAsync(HttpContext context, RequestDelegate next)
@@ -109,6 +112,8 @@ public sealed partial class ApiKeyAuthenticationMiddleware(
         var (verdict, detail) = Access.Decide(rule.Level, key, caller, selection.Name, deployment);
         if (verdict == AccessVerdict.CannotCheck && keys.LastFault is var fault and not RedisFault.None)
             detail = $"API keys cannot be checked now. {fault.Sentence()}";
+        if (verdict == AccessVerdict.NoEndpoint && catalog.HasLostDeclarations)
+            (verdict, detail) = (AccessVerdict.CannotCheck, DeclarationsLost);
         if (verdict == AccessVerdict.NoEndpoint)
             detail = (selection.IsModel ? $"No endpoint serves the model '{selection.Name}'." : detail)
                 + SuggestName(selection, caller!);

@@ -14,7 +14,7 @@ namespace Sluice.Gateway.Management;
 /// server-sent events that follow it.
 /// </summary>
 public sealed class WorkerLogsApi(
-    WorkerLogStore logs, PodStore pods, IHostApplicationLifetime lifetime, TimeProvider time)
+    WorkerLogStore logs, PodStore pods, ManagementEventStreams streams, TimeProvider time)
 {
     private const int DefaultTail = 200;
 
@@ -108,25 +108,14 @@ public sealed class WorkerLogsApi(
             return;
         }
 
-        var response = context.Response;
-        response.ContentType = "text/event-stream";
-        response.Headers.CacheControl = "no-cache";
-        response.Headers["X-Accel-Buffering"] = "no";
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(
-            context.RequestAborted, lifetime.ApplicationStopping);
-        try
+        await streams.WriteAsync(context, async ct =>
         {
-            await response.Body.FlushAsync(stop.Token);
             var lines = last.Length > 0
-                ? await logs.AfterAsync(id, worker, last, stop.Token)
-                : await TailAsync(id, worker, tail, request, stop.Token);
-            if (last.Length == 0 && lines.Count == 0) last = await NewestAsync(id, worker, stop.Token);
-            await WriteUntilEndAsync(response, id, worker, last, lines, request, stop.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            // The client has disconnected, or the gateway stops.
-        }
+                ? await logs.AfterAsync(id, worker, last, ct)
+                : await TailAsync(id, worker, tail, request, ct);
+            if (last.Length == 0 && lines.Count == 0) last = await NewestAsync(id, worker, ct);
+            await WriteUntilEndAsync(context.Response, id, worker, last, lines, request, ct);
+        });
     }
 
     private async Task WriteUntilEndAsync(HttpResponse response, string id, string worker, string last,

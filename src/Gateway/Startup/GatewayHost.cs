@@ -108,6 +108,8 @@ public static partial class GatewayHost
     {
         T Get<T>() where T : notnull => app.Services.GetRequiredService<T>();
         app.Use(next => context => RequestId.InvokeAsync(context, next));
+        var shutdown = Get<ShutdownDelay>();
+        app.Use(next => context => shutdown.InvokeAsync(context, next));
         var pods = Get<UserPodProxy>();
         app.Use(next => context => pods.InvokeAsync(context, next));
         app.UseRouting();
@@ -171,7 +173,9 @@ public static partial class GatewayHost
     private static void AddServices(IServiceCollection services, GatewaySettings settings, DataFolder data,
         RedisStore redis, PayloadShare share)
     {
-        services.Configure<HostOptions>(o => o.ShutdownTimeout = settings.Drain);
+        services.Configure<HostOptions>(o => o.ShutdownTimeout = settings.ShutdownDelay + settings.Drain);
+        services.AddSingleton(s => ActivatorUtilities.CreateInstance<ShutdownDelay>(s, settings.ShutdownDelay))
+            .AddHostedService(s => s.GetRequiredService<ShutdownDelay>());
         services.AddRouting();
         services.AddHttpForwarder();
         AddResponseFormats(services);
@@ -272,7 +276,8 @@ public static partial class GatewayHost
         services.AddSingleton<WorkerClients>().AddSingleton<PooledTimers>().AddSingleton<PrefixPlacement>()
             .AddSingleton<WorkerForwarder>();
         services.AddSingleton<SeriesRecorder>().AddSingleton<SeriesReader>().AddSingleton<SeriesWriter>()
-            .AddSingleton<SeriesApi>().AddSingleton<OverviewReader>().AddSingleton<OverviewApi>();
+            .AddSingleton<SeriesApi>().AddSingleton<OverviewReader>().AddSingleton<OverviewApi>()
+            .AddSingleton<ManagementEventStreams>();
         services.AddHostedService(s => s.GetRequiredService<SeriesWriter>());
         services.AddSingleton<GatewayMetrics>().AddSingleton<MetricsCollector>()
             .AddSingleton<FleetGauges>().AddSingleton<WorkerMetrics>().AddSingleton<Readiness>();

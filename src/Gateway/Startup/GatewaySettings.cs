@@ -135,6 +135,9 @@ public sealed record GatewaySettings
     /// <summary>How long the gateway waits at shutdown for requests to finish.</summary>
     public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long requests are served after the gateway was asked to stop, before it drains.</summary>
+    public TimeSpan ShutdownDelay { get; init; }
+
     /// <summary>Descriptions of variables that are set but have no effect.</summary>
     public IReadOnlyList<string> Ineffective { get; init; } = [];
 
@@ -198,6 +201,7 @@ public sealed record GatewaySettings
                 : Enum.TryParse<LogLevel>(level, ignoreCase: true, out var parsed) && !char.IsDigit(level[0]) ? parsed
                 : throw Invalid("SLUICE_LOG_LEVEL", level, string.Join(", ", Enum.GetNames<LogLevel>())),
             Drain = Number("SLUICE_DRAIN_SECONDS", 604800) is { } s ? TimeSpan.FromSeconds(s) : defaults.Drain,
+            ShutdownDelay = TimeSpan.FromSeconds(Number("SLUICE_SHUTDOWN_DELAY_SECONDS", 3600) ?? 0),
             RedisWaitReplicas = Number("SLUICE_REDIS_WAIT_REPLICAS", 8) ?? defaults.RedisWaitReplicas,
             PollRate = Number("SLUICE_POLL_RATE", 1_000_000) ?? defaults.PollRate,
             BodyMemory = Number("SLUICE_BODY_MEMORY", 1 << 20) ?? defaults.BodyMemory,

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Threading.Channels;
 using Sluice.ControlPlane.UserPods;
+using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Http;
 using Sluice.Hosting.UserPods;
 using Sluice.Storage.UserPods;
@@ -18,7 +19,7 @@ public sealed partial class UserPodLogs(
     UserPodController controller,
     UserPodStore store,
     UserPodCatalog pods,
-    IHostApplicationLifetime lifetime,
+    ManagementEventStreams streams,
     TimeProvider time,
     ILogger<UserPodLogs> logger)
 {
@@ -40,29 +41,22 @@ public sealed partial class UserPodLogs(
             return;
         }
 
-        var response = context.Response;
-        response.ContentType = "text/event-stream";
-        response.Headers.CacheControl = "no-cache";
-        response.Headers["X-Accel-Buffering"] = "no";
-        if (HttpProtocol.IsHttp11(context.Request.Protocol)) response.Headers.Connection = "keep-alive";
-        await response.Body.FlushAsync(context.RequestAborted);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(
-            context.RequestAborted, lifetime.ApplicationStopping);
-        var lines = Channel.CreateBounded<UserPodLogEvent>(256);
-        var readers = ReadAsync(entry.Pod.Id, query, lines.Writer, stop.Token);
-        try
+        if (HttpProtocol.IsHttp11(context.Request.Protocol)) context.Response.Headers.Connection = "keep-alive";
+        await streams.WriteAsync(context, async ct =>
         {
-            await WriteEventsAsync(context, lines.Reader, stop.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            // The client has disconnected, or the gateway stops.
-        }
-        finally
-        {
-            await stop.CancelAsync();
-            await readers;
-        }
+            var lines = Channel.CreateBounded<UserPodLogEvent>(256);
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
+            var readers = ReadAsync(entry.Pod.Id, query, lines.Writer, stop.Token);
+            try
+            {
+                await WriteEventsAsync(context, lines.Reader, stop.Token);
+            }
+            finally
+            {
+                await stop.CancelAsync();
+                await readers;
+            }
+        });
     }
 
     private async Task WriteEventsAsync(HttpContext context, ChannelReader<UserPodLogEvent> lines, CancellationToken ct)

@@ -36,6 +36,8 @@ public sealed class WorkerLogsTest
         Assert.Equal(["two"], await LinesAsync(gateway, path + "?tail=1&requestId=tw"));
         Assert.Empty(await LinesAsync(gateway, path + "?requestId=four"));
 
+        await EndsWithTheKeyAsync(gateway, path);
+
         using var request = new HttpRequestMessage(HttpMethod.Get, path + "?follow=true&tail=1");
         using var followed = await gateway.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         Assert.Equal("text/event-stream", followed.Content.Headers.ContentType!.MediaType);
@@ -84,6 +86,22 @@ public sealed class WorkerLogsTest
         using var answer = await gateway.Client.GetAsync(new Uri(path, UriKind.Relative));
         Assert.Equal(status, answer.StatusCode);
         Assert.Contains(expected, await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    /// <summary>The worker runs and its log continues, but the key of the reader was revoked.</summary>
+    private static async Task EndsWithTheKeyAsync(InProcessGateway gateway, string path)
+    {
+        using var created = await gateway.Client.PostAsync("/api/v1/keys", new StringContent("""{"read":true}"""));
+        var key = JsonNode.Parse(await created.Content.ReadAsStringAsync())!;
+        using var client = gateway.ClientFor((string)key["key"]!);
+        await using var stream = await client.GetStreamAsync(new Uri(path + "?follow=true", UriKind.Relative));
+        using var reader = new StreamReader(stream);
+        Assert.StartsWith("id: ", await reader.ReadLineAsync(), StringComparison.Ordinal);
+        using var revoked = await gateway.Client.DeleteAsync(
+            new Uri($"/api/v1/keys/{key["record"]!["id"]}", UriKind.Relative));
+        Assert.True(revoked.IsSuccessStatusCode);
+        var rest = await reader.ReadToEndAsync().WaitAsync(ChildProcess.Patience);
+        Assert.DoesNotContain("event: end", rest, StringComparison.Ordinal);
     }
 
     private static async Task<string?> WorkerAsync(InProcessGateway gateway) =>

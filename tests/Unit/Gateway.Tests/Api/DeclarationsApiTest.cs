@@ -51,6 +51,25 @@ public sealed class DeclarationsApiTest(RedisFixture redis) : IClassFixture<Redi
     }
 
     [Fact]
+    public async Task While_Redis_has_lost_the_declarations_an_endpoint_is_unavailable_and_not_unknown()
+    {
+        Assert.Equal(HttpStatusCode.NotFound, await HealthAsync("other"));
+        await redis.Store.Database.ExecuteAsync("EVAL",
+            "for _, k in ipairs(redis.call('KEYS', '*catalog*')) do redis.call('DEL', k) end return 0", 0);
+        await Eventually.HoldsAsync(
+            async () => await HealthAsync("e") == HttpStatusCode.ServiceUnavailable, "the endpoint is unavailable");
+        using var refused = await client.GetAsync(new Uri("/v2/e/health", UriKind.Relative));
+        Assert.Contains("Redis has lost the declarations", await refused.Content.ReadAsStringAsync(),
+            StringComparison.Ordinal);
+        Assert.NotNull(refused.Headers.RetryAfter);
+
+        await SendAsync("PUT", "/api/v1/templates/t", new { command = new[] { "sleep", "1000" } });
+        await SendAsync("PUT", Endpoint, new { template = "t" });
+        Assert.Equal(HttpStatusCode.OK, await HealthAsync("e"));
+        Assert.Equal(HttpStatusCode.NotFound, await HealthAsync("other"));
+    }
+
+    [Fact]
     public async Task A_patch_changes_the_given_fields_and_null_gives_a_field_its_default()
     {
         var (status, changed, _) = await SendAsync("PATCH", Endpoint,
@@ -236,5 +255,11 @@ public sealed class DeclarationsApiTest(RedisFixture redis) : IClassFixture<Redi
         var json = await response.Content.ReadAsStringAsync();
         return (response.StatusCode, json.Length == 0 ? [] : JsonNode.Parse(json)!.AsObject(),
             response.Headers.ETag?.ToString() ?? "");
+    }
+
+    private async Task<HttpStatusCode> HealthAsync(string endpoint)
+    {
+        using var answer = await client.GetAsync(new Uri($"/v2/{endpoint}/health", UriKind.Relative));
+        return answer.StatusCode;
     }
 }

@@ -38,6 +38,7 @@ public static class MetricNames
     public const string ColdStartStage = "sluice.cold_start.stage";
     public const string GpuWaiting = "sluice.gpu.waiting";
     public const string ScalingWorkers = "sluice.scaling.workers";
+    public const string ScalingTokens = "sluice.scaling.tokens";
     public const string ScalingDecisions = "sluice.scaling.decisions";
     public const string RedisCommands = "sluice.redis.commands";
     public const string RedisMemoryUsed = "sluice.redis.memory.used";

@@ -38,6 +38,9 @@ public sealed partial class ScalingDecisionLog : IDisposable
         this.logger = logger;
         SluiceMeter.Meter.CreateObservableGauge(MetricNames.ScalingWorkers, Measure, "{worker}",
             "Workers of an endpoint as the leader sees them: desired, ready, starting.");
+        SluiceMeter.Meter.CreateObservableGauge(MetricNames.ScalingTokens, MeasureTokens, "{token}",
+            "Tokens of texts of an endpoint that generates text: in flight at its workers, waiting, and the capacity of "
+            + "all ready workers. Only the leader exports it.");
         SluiceMeter.Meter.CreateObservableGauge(MetricNames.WorkerTimeToday, MeasureSpent, "s",
             "Worker time of an endpoint since 00:00 UTC, limited by scaling.dailyWorkerTime. "
             + "Only the leader exports it.");
@@ -111,6 +114,20 @@ public sealed partial class ScalingDecisionLog : IDisposable
             yield return new Measurement<int>(last.Note.Desired, tag, Tag("state", "desired"));
             yield return new Measurement<int>(last.Note.Inputs.Ready, tag, Tag("state", "ready"));
             yield return new Measurement<int>(last.Note.Inputs.Starting, tag, Tag("state", "starting"));
+        }
+    }
+
+    private IEnumerable<Measurement<long>> MeasureTokens()
+    {
+        if (disposed || !leads()) yield break;
+        foreach (var (endpoint, last) in published)
+        {
+            var inputs = last.Note.Inputs;
+            if (inputs.TokensPerWorker is not { } capacity) continue;
+            var tag = Tag("endpoint", endpoint);
+            yield return new Measurement<long>(inputs.TokensInFlight ?? 0, tag, Tag("state", "in_flight"));
+            yield return new Measurement<long>(inputs.TokensWaiting ?? 0, tag, Tag("state", "waiting"));
+            yield return new Measurement<long>(capacity * inputs.Ready, tag, Tag("state", "capacity"));
         }
     }
 

@@ -29,6 +29,10 @@ public sealed class TokensScalingTest
         await Eventually.HoldsAsync(
             async () => clients.Exists(c => c.IsFaulted) || (await gateway.WorkersAsync("story", "ready")).Count == 2,
             "two workers are ready");
+        await Eventually.HoldsAsync(
+            async () => await gateway.MetricAsync("sluice_scaling_tokens", "endpoint=\"story\",state=\"capacity\"") >= 2048
+                && await gateway.MetricAsync("sluice_scaling_tokens", "endpoint=\"story\",state=\"in_flight\"") > 0,
+            "the metric has the capacity of both workers and the tokens in flight");
         await stop.CancelAsync();
         // Six requests fit into the slots of one worker.
         await Task.WhenAll(clients);

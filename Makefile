@@ -9,7 +9,7 @@ ONNXRUNTIME ?= cpu
 
 .PHONY: help deps models restore build test test-fast run images up down publish clean \
     load load-jobs load-worker load-generation load-polls load-cold-start load-tokens load-conversations load-cache load-streams load-upload fuzz chaos batch-chaos pod-chaos notebooks screenshots measure-dashboard faults \
-    scale-cycles square-wave leader-kills idle-endpoints idle-cost stream-failover redis-failover simulate simulate-real
+    scale-cycles square-wave leader-kills idle-endpoints idle-cost rolling-upgrade stream-failover redis-failover simulate simulate-real
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -151,6 +151,9 @@ square-wave: publish ## Measure the scalers on square-wave traffic (12 min; need
 
 leader-kills: publish ## Kill the leader of three gateways every 5 s under load; measure recovery (4 min)
 	dotnet run -c Release --project loadtests/Scenarios -- leader-kills
+
+rolling-upgrade: publish ## Replace three gateways one by one under load (1 min); FROM=folder: from another .build/run
+	dotnet run -c Release --project loadtests/Scenarios -- rolling-upgrade $(if $(FROM),--before $(FROM))
 
 idle-endpoints: publish ## Run 500 idle endpoints with 5 ms latency to Redis; count leader changes (10 min)
 	dotnet run -c Release --project loadtests/Scenarios -- idle-endpoints

@@ -16,6 +16,7 @@ using Sluice.Scenarios.Generation;
 // token-limit [--seconds N]
 // scale-cycles [--cycles N] [--requests N]
 // square-wave [--seconds N], leader-kills [--seconds N], idle-endpoints [--seconds N] [--endpoints N]
+// rolling-upgrade [--before FOLDER] [--delay SECONDS]
 // idle-cost [--seconds N] [--before FOLDER]
 // simulate-real [--minutes N] [--factor N] [--max N]
 var options = args.Skip(1).Chunk(2).ToDictionary(pair => pair[0], pair => pair.Length > 1 ? pair[1] : "");
@@ -121,6 +122,12 @@ switch (args.FirstOrDefault())
         await using (var idle = new IdleEndpoints(TimeSpan.FromSeconds(Number("--seconds", 600)), Number("--endpoints", 500)))
             await TellAsync("idle-endpoints", await idle.RunAsync(CancellationToken.None));
         return 0;
+    case "rolling-upgrade":
+        var first = options.GetValueOrDefault("--before") is { } earlier
+            ? PublishedBuild.At("before", earlier) : PublishedBuild.Current;
+        await using (var rolling = new RollingUpgrade(first, PublishedBuild.Current, Number("--delay", 3)))
+            await TellAsync("rolling-upgrade", await rolling.RunAsync(CancellationToken.None));
+        return 0;
     case "idle-cost":
         PublishedBuild[] builds = options.GetValueOrDefault("--before") is { } older
             ? [PublishedBuild.At("before", older), PublishedBuild.Current] : [PublishedBuild.Current];
@@ -148,7 +155,7 @@ switch (args.FirstOrDefault())
     default:
         await Console.Error.WriteLineAsync("usage: Scenarios gateway-overhead|job-throughput|worker-throughput|generation-throughput|prefill-interference|cold-start|worker-studies|worker-device"
             + "|chaos|batch-chaos|stream-failover|stream-overhead|token-limit|conversations|cache-dispatch"
-            + "|redis-failover|scale-cycles|square-wave|leader-kills|idle-endpoints|idle-cost"
+            + "|redis-failover|scale-cycles|square-wave|leader-kills|idle-endpoints|idle-cost|rolling-upgrade"
             + "|poll-storm|simulate-real [--rounds N] [--slice SECONDS] [--jobs N] [--kills N] [--seed N] [--seconds N]"
             + " [--out FILE] [--before FOLDER]");
         return 2;

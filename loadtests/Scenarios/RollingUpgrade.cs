@@ -200,10 +200,11 @@ public sealed class RollingUpgrade(PublishedBuild from, PublishedBuild to, int d
             |---|---|---|
             | requests | {sorted.Count} | **{Failed("request")}** |
             | streams of 3 s | {streams} | **{Failed("stream")}** |
-            | jobs submitted; of the accepted ones not COMPLETED | {jobs.Count} | **{Failed("job")}**; **{jobs.Count - completed}** |
+            | jobs submitted | {jobs.Count} | **{Failed("job")}** |
+            | accepted jobs that did not end as COMPLETED | {jobs.Count - completed} | **{jobs.Count - completed}** |
 
-            Requests (20 ms of work): p50 {sorted[sorted.Count / 2]:0} ms, p99 {sorted[(int)(sorted.Count * 0.99)]:0} ms,
-            slowest {sorted[^1]:0} ms.
+            Requests (20 ms of work): p50 {sorted[sorted.Count / 2]:0} ms,
+            p99 {sorted[(int)(sorted.Count * 0.99)]:0} ms, slowest {sorted[^1]:0} ms.
 
             """);
         foreach (var ((kind, why), count) in failures.OrderByDescending(f => f.Value).Take(10))

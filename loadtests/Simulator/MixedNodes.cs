@@ -30,7 +30,7 @@ public sealed class MixedNodes
         (18, "Tesla V100-SXM2-16GB", 2, 6, []),
     ];
 
-    /// <summary>The classes of endpoints: their share of the demand in GPUs or slices, and their requirements.</summary>
+    /// <summary>The classes of endpoints: their demand in GPUs or slices, and their requirements.</summary>
     private static readonly (string Name, int Endpoints, int Devices, GpuRequirements Needs)[] Classes =
     [
         ("any GPU", 40, 90, new()),
@@ -109,9 +109,10 @@ public sealed class MixedNodes
             at most {simulation.MostWorkers:n0} workers concurrently, {Placer.Rounds:n0} rounds of placement of up to
             {Placer.MostRequests:n0} requests: p50 {Placer.Took(0.5):0.00} ms, p99 {Placer.Took(0.99):0.00} ms, most
             {Placer.Took(1):0.00} ms. Each placement was checked by other code: no device with two users, no share
-            beyond the memory, each worker on one node with what it requires. Impossible: {string.Join(", ", SaidNever)}.
+            beyond the memory, each worker on one node with what it requires.
+            Impossible: {string.Join(", ", SaidNever)}.
 
-            | endpoints | workers started | requests | longer than 1 s | wait p50, s | wait p99, s | no device was free |
+            | endpoints | workers started | requests | over 1 s | wait p50, s | wait p99, s | no device was free |
             |---|---|---|---|---|---|---|
 
             """));

@@ -11,7 +11,8 @@ namespace Sluice.Simulator;
 public sealed class PlacementAudit(Inventory inventory)
 {
     private readonly Dictionary<string, (Gpu Gpu, MigSlice? Slice)> devices = inventory.Gpus
-        .SelectMany(g => g.Slices.Select(s => (s.Uuid, Gpu: g, Slice: (MigSlice?)s)).Append((g.Uuid, Gpu: g, Slice: null)))
+        .SelectMany(g => g.Slices.Select(s => (s.Uuid, Gpu: g, Slice: (MigSlice?)s))
+            .Append((g.Uuid, Gpu: g, Slice: null)))
         .ToDictionary(d => d.Uuid, d => (d.Gpu, d.Slice));
 
     private readonly HashSet<(string, string)> nvLinks = [.. inventory.Links.Where(l => l.Kind == LinkKind.NV)
@@ -59,7 +60,8 @@ public sealed class PlacementAudit(Inventory inventory)
         }
 
         if (needs.NvLink)
-            Must(held.All(a => held.All(b => a == b || nvLinks.Contains((a.Uuid, b.Uuid)))), "has GPUs without NVLinks");
+            Must(held.All(a => held.All(b => a == b || nvLinks.Contains((a.Uuid, b.Uuid)))),
+                "has GPUs without NVLinks");
         pods.Add(pod, held);
 
         void Must(bool holds, string broken)

@@ -39,8 +39,8 @@ public sealed partial class ScalingDecisionLog : IDisposable
         SluiceMeter.Meter.CreateObservableGauge(MetricNames.ScalingWorkers, Measure, "{worker}",
             "Workers of an endpoint as the leader sees them: desired, ready, starting.");
         SluiceMeter.Meter.CreateObservableGauge(MetricNames.ScalingTokens, MeasureTokens, "{token}",
-            "Tokens of texts of an endpoint that generates text: in flight at its workers, waiting, and the capacity of "
-            + "all ready workers. Only the leader exports it.");
+            "Tokens of an endpoint that generates text: in flight at its workers, waiting, and the capacity of all "
+            + "ready workers. Only the leader exports it.");
         SluiceMeter.Meter.CreateObservableGauge(MetricNames.WorkerTimeToday, MeasureSpent, "s",
             "Worker time of an endpoint since 00:00 UTC, limited by scaling.dailyWorkerTime. "
             + "Only the leader exports it.");

@@ -69,6 +69,7 @@ public sealed class ManagementEventStreams(
             key = KeyVerdict.CannotCheck;
         }
 
-        return Access.Decide(level, key, caller, "", null).Verdict is AccessVerdict.Granted or AccessVerdict.CannotCheck;
+        var (verdict, _) = Access.Decide(level, key, caller, "", null);
+        return verdict is AccessVerdict.Granted or AccessVerdict.CannotCheck;
     }
 }

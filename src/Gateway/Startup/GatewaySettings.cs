@@ -200,8 +200,6 @@ public sealed record GatewaySettings
             LogLevel = Text("SLUICE_LOG_LEVEL") is not { } level ? defaults.LogLevel
                 : Enum.TryParse<LogLevel>(level, ignoreCase: true, out var parsed) && !char.IsDigit(level[0]) ? parsed
                 : throw Invalid("SLUICE_LOG_LEVEL", level, string.Join(", ", Enum.GetNames<LogLevel>())),
-            Drain = Number("SLUICE_DRAIN_SECONDS", 604800) is { } s ? TimeSpan.FromSeconds(s) : defaults.Drain,
-            ShutdownDelay = TimeSpan.FromSeconds(Number("SLUICE_SHUTDOWN_DELAY_SECONDS", 3600) ?? 0),
             RedisWaitReplicas = Number("SLUICE_REDIS_WAIT_REPLICAS", 8) ?? defaults.RedisWaitReplicas,
             PollRate = Number("SLUICE_POLL_RATE", 1_000_000) ?? defaults.PollRate,
             BodyMemory = Number("SLUICE_BODY_MEMORY", 1 << 20) ?? defaults.BodyMemory,
@@ -215,6 +213,14 @@ public sealed record GatewaySettings
     {
         NodeName = env("SLUICE_NODE_NAME") is { Length: > 0 } name ? name : read.NodeName,
         NodeAddress = Hosting.NodeAddress.Read(env),
+        read = WithShutdown(WithPods(WithResponses(WithFiles(WithTraces(read, environment), Number), Number), Text), Number);
+        return read with { Ineffective = DescribeIneffective(host, standby, names ?? [], known) };
+    }
+
+    private static GatewaySettings WithShutdown(GatewaySettings read, Func<string, int, int?> number) => read with
+    {
+        Drain = number("SLUICE_DRAIN_SECONDS", 604800) is { } s ? TimeSpan.FromSeconds(s) : read.Drain,
+        ShutdownDelay = TimeSpan.FromSeconds(number("SLUICE_SHUTDOWN_DELAY_SECONDS", 3600) ?? 0),
     };
 
     private static GatewaySettings WithTraces(GatewaySettings read, Func<string, string?> env) => read with

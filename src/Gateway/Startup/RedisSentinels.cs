@@ -161,8 +161,8 @@ internal sealed partial class RedisSentinels : IAsyncDisposable
         SentinelReport.Choose(await AskAllAsync(ReportAsync), used?.ConfigEpoch ?? 0);
 
     /// <summary>
-    /// Reads the epoch before the address. A failover between the two commands gives the new address with the old epoch,
-    /// and the next question corrects it.
+    /// Reads the epoch before the address. A failover between the two commands gives the new address with the old
+    /// epoch, and the next question corrects it.
     /// </summary>
     private async Task<SentinelReport> ReportAsync(IServer sentinel)
     {

@@ -8,7 +8,7 @@ namespace Sluice.Gateway.Startup;
 /// <c>/readyz</c> returns 503, and each response closes its connection.
 /// </summary>
 /// <param name="delay">How long; zero: it stops immediately.</param>
-/// <param name="lifetime">Tells the other parts that the gateway stops.</param>
+/// <param name="lifetime">Informs the other parts that the gateway stops.</param>
 /// <param name="time">The clock.</param>
 /// <param name="logger">Receives the beginning.</param>
 internal sealed partial class ShutdownDelay(

@@ -9,8 +9,8 @@ namespace Sluice.Storage.Redis;
 public sealed class RedisConnection : IAsyncDisposable
 {
     /// <summary>
-    /// How long a replaced connection stays open. The client gives each command 5 s, so those that were begun on it have
-    /// ended by then.
+    /// How long a replaced connection stays open. The client gives each command 5 s, so those that were begun on it
+    /// have ended by then.
     /// </summary>
     private static readonly TimeSpan KeepReplaced = TimeSpan.FromSeconds(10);
 
@@ -130,8 +130,8 @@ public sealed class RedisConnection : IAsyncDisposable
         on.GetSubscriber().SubscribeAsync(subscription.Channel, subscription.Handle);
 
     /// <summary>
-    /// Removes a subscription that was rejected. The client keeps its handler: without this call, a retry would register
-    /// a second one.
+    /// Removes a subscription that was rejected. The client keeps its handler: without this call, a retry would
+    /// register a second one.
     /// </summary>
     private async Task ForgetAsync(
         IConnectionMultiplexer used, (RedisChannel Channel, Action<RedisChannel, RedisValue> Handle) subscription)

@@ -30,8 +30,7 @@ public sealed class TokensScalingTest
             async () => clients.Exists(c => c.IsFaulted) || (await gateway.WorkersAsync("story", "ready")).Count == 2,
             "two workers are ready");
         await Eventually.HoldsAsync(
-            async () => await gateway.MetricAsync("sluice_scaling_tokens", "endpoint=\"story\",state=\"capacity\"") >= 2048
-                && await gateway.MetricAsync("sluice_scaling_tokens", "endpoint=\"story\",state=\"in_flight\"") > 0,
+            async () => await TokensAsync(gateway, "capacity") >= 2048 && await TokensAsync(gateway, "in_flight") > 0,
             "the metric has the capacity of both workers and the tokens in flight");
         await stop.CancelAsync();
         // Six requests fit into the slots of one worker.
@@ -47,6 +46,9 @@ public sealed class TokensScalingTest
         Assert.Equal(
             0, await gateway.MetricAsync("sluice_generation_preemptions_total", path: "/metrics/workers"));
     }
+
+    private static Task<double> TokensAsync(InProcessGateway gateway, string state) =>
+        gateway.MetricAsync("sluice_scaling_tokens", $"endpoint=\"story\",state=\"{state}\"");
 
     /// <summary>Generates texts until it is stopped; the last one is generated to its end.</summary>
     private static async Task GenerateAsync(InProcessGateway gateway, int i, CancellationToken stop)

@@ -3,7 +3,7 @@ using Sluice.Domain.Placement;
 
 namespace Sluice.Simulator.Tests;
 
-/// <summary>Tests placement and scaling on 100 nodes with different GPUs. Each placement is checked by other code.</summary>
+/// <summary>Tests placement and scaling on 100 nodes; each placement is checked by other code.</summary>
 public sealed class MixedNodesTest
 {
     [Fact]

@@ -206,6 +206,7 @@ public sealed record GatewaySettings
             StandbyWorkers = standby ?? defaults.StandbyWorkers,
         };
         read = WithPods(WithResponses(WithFiles(WithTraces(read, environment), Number), Number), Text);
+        read = WithShutdown(read, Number);
         return WithNode(read, env) with { Ineffective = DescribeIneffective(host, standby, names ?? [], known) };
     }
 
@@ -213,9 +214,7 @@ public sealed record GatewaySettings
     {
         NodeName = env("SLUICE_NODE_NAME") is { Length: > 0 } name ? name : read.NodeName,
         NodeAddress = Hosting.NodeAddress.Read(env),
-        read = WithShutdown(WithPods(WithResponses(WithFiles(WithTraces(read, environment), Number), Number), Text), Number);
-        return read with { Ineffective = DescribeIneffective(host, standby, names ?? [], known) };
-    }
+    };
 
     private static GatewaySettings WithShutdown(GatewaySettings read, Func<string, int, int?> number) => read with
     {

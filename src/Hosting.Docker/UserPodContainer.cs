@@ -33,7 +33,8 @@ public static class UserPodContainer
             ["User"] = spec.Container.User,
             ["Hostname"] = start.Pod.Id,
             ["Env"] = Strings(UserPodEnvironment.Build(start).Select(e => $"{e.Key}={e.Value}")),
-            ["Labels"] = UserPodLabels.Write(start, hostId),
+            ["Labels"] = new JsonObject(
+                UserPodLabels.Write(start, hostId).Select(l => KeyValuePair.Create(l.Key, (JsonNode?)l.Value))),
             ["ExposedPorts"] = new JsonObject(
                 spec.OpenPorts.Select(p => KeyValuePair.Create(Key(p), (JsonNode?)new JsonObject()))),
             ["HostConfig"] = HostConfig(start, settings),

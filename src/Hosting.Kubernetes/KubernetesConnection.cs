@@ -1,5 +1,7 @@
+using System.Net;
 using k8s;
 using k8s.Exceptions;
+using k8s.Models;
 
 namespace Sluice.Hosting.Kubernetes;
 
@@ -45,6 +47,35 @@ internal sealed record KubernetesConnection(IKubernetes Client, string Namespace
         var ns = settings.Namespace.Length > 0 ? settings.Namespace
             : config.Namespace is { Length: > 0 } own ? own : DefaultNamespace;
         return new KubernetesConnection(new k8s.Kubernetes(config), ns);
+    }
+
+    /// <summary>
+    /// Reads the owner for each start: one that was created again has another UID, and Kubernetes would delete pods of
+    /// the old one.
+    /// </summary>
+    /// <param name="name">Name of the ConfigMap (<see cref="KubernetesSettings.Owner"/>).</param>
+    /// <param name="ct">Cancels the call.</param>
+    /// <exception cref="InvalidOperationException">It does not exist.</exception>
+    public async Task<V1OwnerReference> FindOwnerAsync(string name, CancellationToken ct)
+    {
+        try
+        {
+            var found = await Client.CoreV1.ReadNamespacedConfigMapAsync(name, Namespace, cancellationToken: ct);
+            // With a controller, kubectl drain evicts the pod.
+            return new V1OwnerReference
+            {
+                ApiVersion = "v1",
+                Kind = "ConfigMap",
+                Name = name,
+                Uid = found.Metadata.Uid,
+                Controller = true,
+            };
+        }
+        catch (Exception e) when (KubernetesErrors.Is(e, HttpStatusCode.NotFound))
+        {
+            throw new InvalidOperationException($"SLUICE_KUBERNETES_OWNER is '{name}'; expected a ConfigMap in "
+                + $"namespace {Namespace}: kubectl create configmap {name} --namespace {Namespace}", e);
+        }
     }
 
     public void Dispose() => Client.Dispose();

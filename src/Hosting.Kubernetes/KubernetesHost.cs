@@ -95,7 +95,7 @@ public sealed partial class KubernetesHost : IPodHost
         // The kubelet measures the grace period, and kills the pod after it. More time means that the server or the
         // node is unavailable.
         var patience = Task.Delay(grace + WorkerObjects.ServerBackWithin, time);
-        var accepted = await DeleteUntilAsync(own, PodManifest.Seconds(grace), patience);
+        var accepted = await DeleteUntilAsync(own, PodParts.Seconds(grace), patience);
         await Task.WhenAny(pod.Exited, patience);
         if (!accepted || !pod.Exited.IsCompleted) own.StopWatching(Silent(patience.IsCompleted && accepted));
         await pod.Exited;

@@ -18,8 +18,8 @@ public static class KubernetesHostServices
         },
         ConfigureUserPods = env =>
         {
-            KubernetesSettingsReader.Read(env);
-            return _ => new KubernetesUserPodHost();
+            var settings = KubernetesSettingsReader.Read(env);
+            return services => ActivatorUtilities.CreateInstance<KubernetesUserPodHost>(services, settings);
         },
     });
 }

@@ -54,6 +54,9 @@ public sealed record KubernetesSettings
     /// <summary>Claims that templates may mount.</summary>
     public IReadOnlyList<string> Mountable { get; init; } = [];
 
+    /// <summary>The storage class of the volumes of users' pods; empty: the default of the cluster.</summary>
+    public string PodStorageClass { get; init; } = "";
+
     /// <summary>How long a pod may wait for a node with room before its start fails.</summary>
     public TimeSpan ScheduleTimeout { get; init; } = TimeSpan.FromMinutes(10);
 

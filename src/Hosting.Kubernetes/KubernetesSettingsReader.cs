@@ -31,6 +31,7 @@ public static partial class KubernetesSettingsReader
             Cache = Claim("SLUICE_KUBERNETES_CACHE"),
             WorkerVariables = TelemetryEnvironment.Read(env),
             Mountable = Names("SLUICE_KUBERNETES_MOUNTS"),
+            PodStorageClass = Name("SLUICE_KUBERNETES_POD_STORAGE_CLASS") ?? "",
             ScheduleTimeout = Timeout("SLUICE_KUBERNETES_SCHEDULE_TIMEOUT") ?? defaults.ScheduleTimeout,
             ReadNodes = Text("SLUICE_KUBERNETES_NODES") switch
             {

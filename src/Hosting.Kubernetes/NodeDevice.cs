@@ -15,6 +15,10 @@ internal sealed record NodeDevice(string Node, string Resource, int Index)
     public static IReadOnlyDictionary<string, int> Count(IEnumerable<string> devices) =>
         devices.Select(ResourceOf).GroupBy(r => r).ToDictionary(g => g.Key, g => g.Count());
 
+    /// <summary>Returns the node of devices of one pod; null: there are none, or of another source.</summary>
+    public static string? NodeOf(IReadOnlyList<string> devices) =>
+        devices is [var first, ..] && first.Split(':') is [var node, _, _] ? node : null;
+
     /// <summary>Returns the resource of a device; <c>nvidia.com/gpu</c> if the name is of another source.</summary>
     private static string ResourceOf(string device) =>
         device.Split(':') is [_, var resource, _] ? resource : NodeGpus.WholeGpu;

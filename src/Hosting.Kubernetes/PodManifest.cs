@@ -11,9 +11,6 @@ namespace Sluice.Hosting.Kubernetes;
 /// </summary>
 internal static class PodManifest
 {
-    /// <summary>How long a pod stays on a node that does not answer.</summary>
-    private const long LostNodeSeconds = 30;
-
     /// <summary>Longest time that requests get to finish on a node that is drained.</summary>
     private static readonly TimeSpan MaxDrain = TimeSpan.FromHours(1);
 
@@ -54,16 +51,15 @@ internal static class PodManifest
                 // The pause container is process 1, so the worker is not: most programs ignore SIGTERM there, and
                 // nothing reaps their orphans.
                 ShareProcessNamespace = true,
-                TerminationGracePeriodSeconds = Seconds(DrainBudget(order.Deployment)),
-                ImagePullSecrets = settings.PullSecrets.Count == 0 ? null
-                    : settings.PullSecrets.Select(s => new V1LocalObjectReference { Name = s }).ToList(),
+                TerminationGracePeriodSeconds = PodParts.Seconds(DrainBudget(order.Deployment)),
+                ImagePullSecrets = PodParts.PullSecrets(settings),
                 SecurityContext = PodSecurity(template),
                 PriorityClassName = NameOrNull(template.Kubernetes?.PriorityClass),
                 RuntimeClassName = NameOrNull(template.Kubernetes?.RuntimeClass),
                 NodeSelector = template.Kubernetes?.NodeSelector is { Count: > 0 } labels
                     ? new Dictionary<string, string>(labels) : null,
-                Affinity = order.Node is { } node && order.Devices is { Count: > 0 } ? OnNode(node) : null,
-                Tolerations = Tolerations(order),
+                Affinity = order.Node is { } node && order.Devices is { Count: > 0 } ? PodParts.OnNode(node) : null,
+                Tolerations = PodParts.Tolerations(order.Devices ?? [], template.Kubernetes?.Tolerations ?? []),
                 Volumes = volumes,
                 Containers = [BuildContainer(order, settings, mounts)],
             },
@@ -78,7 +74,7 @@ internal static class PodManifest
         {
             Name = PodNames.Container,
             Image = Image(order, settings),
-            ImagePullPolicy = PullPolicyOf(needs.Pull),
+            ImagePullPolicy = PodParts.PullPolicyOf(needs.Pull),
             // A command replaces the image's entrypoint and its arguments; args alone replace only the arguments.
             Command = template.Command.Count > 0 ? Filled(template.Command, port) : null,
             Args = template.Args.Count > 0 ? Filled(template.Args, port) : null,
@@ -91,7 +87,7 @@ internal static class PodManifest
                 },
             ],
             Env = [Field("SLUICE_BIND", "status.podIP")],
-            Resources = Resources(order),
+            Resources = PodParts.Resources(needs, order.Devices ?? []),
             SecurityContext = new V1SecurityContext
             {
                 AllowPrivilegeEscalation = false,
@@ -185,82 +181,19 @@ internal static class PodManifest
     private static V1PodSecurityContext PodSecurity(Template template)
     {
         var context = new V1PodSecurityContext { SeccompProfile = new V1SeccompProfile { Type = "RuntimeDefault" } };
-        var parts = template.Container.User.Split(':');
-        if (!long.TryParse(parts[0], CultureInfo.InvariantCulture, out var user)) throw NotNumeric();
+        var (user, group) = PodParts.ParseUser(template.Container.User);
+        if (user is null || (group is null && template.Container.User.Contains(':', StringComparison.Ordinal)))
+            throw NotNumeric();
         context.RunAsUser = user;
         if (user > 0) context.RunAsNonRoot = true;
-        if (parts.Length < 2) return context;
-        if (!long.TryParse(parts[1], CultureInfo.InvariantCulture, out var group)) throw NotNumeric();
         // The folders of claims belong to this group, so that an unprivileged user can write there.
-        (context.RunAsGroup, context.FsGroup, context.FsGroupChangePolicy) = (group, group, "OnRootMismatch");
+        if (group is not null)
+            (context.RunAsGroup, context.FsGroup, context.FsGroupChangePolicy) = (group, group, "OnRootMismatch");
         return context;
 
         InvalidOperationException NotNumeric() => new(
             $"container.user of template {template.Name} is '{template.Container.User}'; expected numbers, like "
             + $"{ContainerRequirements.UnprivilegedUser}, because Kubernetes does not read the names of an image");
-    }
-
-    private static V1ResourceRequirements? Resources(PodSpec order)
-    {
-        var needs = order.Deployment.Template.Container;
-        var limits = new Dictionary<string, ResourceQuantity>();
-        if (needs.Memory > 0) limits["memory"] = Quantity($"{needs.Memory}");
-        if (needs.Cpus > 0) limits["cpu"] = Quantity($"{Math.Round(needs.Cpus * 1000)}m");
-        foreach (var (resource, count) in NodeDevice.Count(order.Devices ?? []))
-            limits[resource] = Quantity($"{count}");
-        return limits.Count == 0 ? null : new V1ResourceRequirements { Limits = limits, Requests = limits };
-    }
-
-    private static ResourceQuantity Quantity(FormattableString amount) => new(FormattableString.Invariant(amount));
-
-    private static V1Affinity OnNode(string node) => new()
-    {
-        NodeAffinity = new V1NodeAffinity
-        {
-            RequiredDuringSchedulingIgnoredDuringExecution = new V1NodeSelector
-            {
-                NodeSelectorTerms =
-                [
-                    new V1NodeSelectorTerm
-                    {
-                        MatchFields =
-                        [
-                            new V1NodeSelectorRequirement
-                            {
-                                Key = "metadata.name", OperatorProperty = "In", Values = [node],
-                            },
-                        ],
-                    },
-                ],
-            },
-        },
-    };
-
-    private static List<V1Toleration> Tolerations(PodSpec order)
-    {
-        var tolerations = new List<V1Toleration> { Lost("not-ready"), Lost("unreachable") };
-        if (order.Devices is { Count: > 0 })
-            tolerations.Add(new V1Toleration
-            {
-                Key = NodeGpus.WholeGpu, OperatorProperty = "Exists", Effect = "NoSchedule",
-            });
-        foreach (var taint in order.Deployment.Template.Kubernetes?.Tolerations ?? [])
-            tolerations.Add(new V1Toleration
-            {
-                Key = taint.Key,
-                OperatorProperty = taint.Value.Length > 0 ? "Equal" : "Exists",
-                Value = NameOrNull(taint.Value),
-                Effect = NameOrNull(taint.Effect),
-            });
-        return tolerations;
-
-        static V1Toleration Lost(string what) => new()
-        {
-            Key = $"node.kubernetes.io/{what}",
-            OperatorProperty = "Exists",
-            Effect = "NoExecute",
-            TolerationSeconds = LostNodeSeconds,
-        };
     }
 
     /// <summary>
@@ -271,16 +204,6 @@ internal static class PodManifest
         var budget = deployment.Endpoint.Forwarding.ExecutionTimeout + deployment.Template.StopGrace;
         return budget < MaxDrain ? budget : MaxDrain;
     }
-
-    /// <summary>Returns a duration in whole seconds, at least one: 0 would delete a pod without its node.</summary>
-    internal static long Seconds(TimeSpan duration) => Math.Max(1, (long)Math.Ceiling(duration.TotalSeconds));
-
-    private static string PullPolicyOf(PullPolicy policy) => policy switch
-    {
-        PullPolicy.Always => "Always",
-        PullPolicy.Never => "Never",
-        _ => "IfNotPresent",
-    };
 
     private static V1EnvVar Field(string name, string path) => new()
     {

@@ -11,6 +11,12 @@ internal static class PodNames
     /// <summary>The ConfigMap that owns the pod, which identifies the installation.</summary>
     public const string OwnerLabel = "sluice/owner";
 
+    /// <summary>
+    /// The ConfigMap that owns the pod of a user. Another label than that of workers, so that no host finds the pods of
+    /// the other one.
+    /// </summary>
+    public const string UserPodsLabel = "sluice/user-pods";
+
     /// <summary>The gateway that ordered the pod.</summary>
     public const string HostLabel = "sluice/host";
 
@@ -26,6 +32,9 @@ internal static class PodNames
     /// Returns the name of a pod and of its Secret. It is fixed, so a repeated order finds the pod of the first one.
     /// </summary>
     public static string Of(string podId) => $"sluice-{podId}";
+
+    /// <summary>Returns the name of a user's pod and of its claim.</summary>
+    public static string OfUserPod(string podId) => $"sluice-pod-{podId}";
 
     /// <summary>Returns an endpoint's id as a label, which must end with a letter or a digit.</summary>
     public static string Label(Endpoint endpoint) => endpoint.Id.TrimEnd('-');

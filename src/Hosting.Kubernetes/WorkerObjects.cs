@@ -80,38 +80,9 @@ internal sealed partial class WorkerObjects(
     private static string? TokenOf(V1Secret secret) =>
         secret.Data?.TryGetValue("SLUICE_POD_TOKEN", out var token) == true ? Encoding.UTF8.GetString(token) : null;
 
-    /// <summary>
-    /// Reads the owner for each start: one that was created again has another UID, and Kubernetes would delete pods of
-    /// the old one.
-    /// </summary>
-    public Task<V1OwnerReference> FindOwnerAsync(CancellationToken ct)
-    {
-        return RetryWhileDownAsync(ReadAsync, ct);
-
-        async Task<V1OwnerReference> ReadAsync()
-        {
-            try
-            {
-                var found = await connection.Client.CoreV1.ReadNamespacedConfigMapAsync(
-                    ownerName, connection.Namespace, cancellationToken: ct);
-                // With a controller, kubectl drain evicts the pod.
-                return new V1OwnerReference
-                {
-                    ApiVersion = "v1",
-                    Kind = "ConfigMap",
-                    Name = ownerName,
-                    Uid = found.Metadata.Uid,
-                    Controller = true,
-                };
-            }
-            catch (Exception e) when (KubernetesErrors.Is(e, HttpStatusCode.NotFound))
-            {
-                throw new InvalidOperationException($"SLUICE_KUBERNETES_OWNER is '{ownerName}'; expected a "
-                    + $"ConfigMap in namespace {connection.Namespace}: kubectl create configmap {ownerName} "
-                    + $"--namespace {connection.Namespace}", e);
-            }
-        }
-    }
+    /// <inheritdoc cref="KubernetesConnection.FindOwnerAsync"/>
+    public Task<V1OwnerReference> FindOwnerAsync(CancellationToken ct) =>
+        RetryWhileDownAsync(() => connection.FindOwnerAsync(ownerName, ct), ct);
 
     /// <summary>Retries a call while the API server is unavailable. Every call made through it is idempotent.</summary>
     private async Task<T> RetryWhileDownAsync<T>(Func<Task<T>> call, CancellationToken ct)

@@ -19,6 +19,7 @@ internal sealed class StubKubelet : IAsyncDisposable
 
     private readonly StubObjects objects;
     private readonly ConcurrentDictionary<string, StubContainer> containers = [];
+    private readonly Dictionary<string, string> ownClaims = [];
 
     public StubKubelet(StubObjects objects)
     {
@@ -67,6 +68,14 @@ internal sealed class StubKubelet : IAsyncDisposable
         else objects.Remove("pods", name);
     }
 
+    /// <summary>Ends the program of a pod whose deadline has passed. The pod stays.</summary>
+    public void EndByDeadline(string name)
+    {
+        if (objects.Find("pods", name) is not { } pod || !containers.TryGetValue(name, out var container)) return;
+        var grace = (long?)pod["spec"]!["terminationGracePeriodSeconds"] ?? 30;
+        _ = container.EndAsync(TimeSpan.FromSeconds(grace));
+    }
+
     /// <summary>Writes the log of a pod, and follows it if the request asks for that.</summary>
     public async Task WriteLogAsync(HttpContext http, string name)
     {
@@ -79,6 +88,10 @@ internal sealed class StubKubelet : IAsyncDisposable
         var follow = http.Request.Query["follow"] == "true";
         var next = int.TryParse(http.Request.Query["tailLines"], CultureInfo.InvariantCulture, out var tail)
             ? Math.Max(0, container.Lines - tail) : 0;
+        var since = int.TryParse(http.Request.Query["sinceSeconds"], CultureInfo.InvariantCulture, out var seconds)
+            ? TimeProvider.System.GetUtcNow() - TimeSpan.FromSeconds(seconds) : DateTimeOffset.MinValue;
+        bool IsSince(string line) => DateTimeOffset.Parse(
+            line[..line.IndexOf(' ', StringComparison.Ordinal)], CultureInfo.InvariantCulture) >= since;
         http.Response.ContentType = "text/plain";
         await http.Response.StartAsync();
         try
@@ -86,7 +99,8 @@ internal sealed class StubKubelet : IAsyncDisposable
             while (true)
             {
                 var (lines, more, over) = container.Read(next);
-                foreach (var line in lines) await http.Response.WriteAsync(line + "\n", http.RequestAborted);
+                foreach (var line in lines)
+                    if (IsSince(line)) await http.Response.WriteAsync(line + "\n", http.RequestAborted);
                 next += lines.Count;
                 await http.Response.Body.FlushAsync(http.RequestAborted);
                 if (over || !follow) return;
@@ -102,16 +116,34 @@ internal sealed class StubKubelet : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         foreach (var container in containers.Values) await container.EndAsync(TimeSpan.Zero);
+        foreach (var folder in ownClaims.Values) Directory.Delete(folder, recursive: true);
     }
 
     private void OnChanged(StubEvent change)
     {
         if (change is { Type: "ADDED", Kind: "pods" }) TryStart(change.Name);
         // The pod waits for the Secret with its environment.
-        if (change is { Type: "ADDED", Kind: "secrets" }) TryStart(change.Name);
+        if (change is { Type: "ADDED", Kind: "secrets" })
+            foreach (var pod in objects.List("pods").Where(p => SecretOf(p) == change.Name))
+                TryStart((string)pod["metadata"]!["name"]!);
+        if (change is { Kind: "persistentvolumeclaims" }) OnClaimChanged(change);
         if (change is { Type: "DELETED", Kind: "pods" } && containers.TryRemove(change.Name, out var container))
             _ = container.EndAsync(TimeSpan.Zero);
     }
+
+    /// <summary>A claim that is created has an empty folder; its folder is deleted with it.</summary>
+    private void OnClaimChanged(StubEvent change)
+    {
+        if (change.Type == "ADDED" && !Claims.ContainsKey(change.Name))
+            Claims[change.Name] = ownClaims[change.Name] =
+                Directory.CreateTempSubdirectory("sluice-stub-claim-").FullName;
+        if (change.Type != "DELETED" || !ownClaims.Remove(change.Name, out var folder)) return;
+        Claims.Remove(change.Name);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private static string? SecretOf(JsonObject pod) =>
+        (string?)pod["spec"]!["containers"]![0]!["envFrom"]?[0]?["secretRef"]?["name"];
 
     private void TryStart(string name)
     {
@@ -122,14 +154,15 @@ internal sealed class StubKubelet : IAsyncDisposable
             return;
         }
 
-        if (objects.Find("secrets", name) is not { } secret)
+        var secretName = SecretOf(pod) ?? name;
+        if (objects.Find("secrets", secretName) is not { } secret)
         {
             SetContainer(name, "Pending", null, new JsonObject
             {
                 ["waiting"] = new JsonObject
                 {
                     ["reason"] = "CreateContainerConfigError",
-                    ["message"] = $"secret \"{name}\" not found",
+                    ["message"] = $"secret \"{secretName}\" not found",
                 },
             });
             return;
@@ -161,6 +194,8 @@ internal sealed class StubKubelet : IAsyncDisposable
     private async Task CompleteAsync(string name, string ip, StubContainer container)
     {
         var code = await container.Exited;
+        // Another pod may have its name now.
+        if (!containers.TryGetValue(name, out var current) || current != container) return;
         SetContainer(name, code == 0 ? "Succeeded" : "Failed", ip,
             Terminated(code, code == 0 ? "Completed" : "Error", ""));
         if (objects.Find("pods", name)?["metadata"]?["deletionTimestamp"] is not null) objects.Remove("pods", name);
@@ -230,7 +265,14 @@ internal sealed class StubKubelet : IAsyncDisposable
 
     private static JsonObject Terminated(int code, string reason, string message) => new()
     {
-        ["terminated"] = new JsonObject { ["exitCode"] = code, ["reason"] = reason, ["message"] = message },
+        ["terminated"] = new JsonObject
+        {
+            ["exitCode"] = code,
+            ["reason"] = reason,
+            ["message"] = message,
+            ["startedAt"] = Now(),
+            ["finishedAt"] = Now(),
+        },
     };
 
     /// <summary>The time as API servers write it.</summary>

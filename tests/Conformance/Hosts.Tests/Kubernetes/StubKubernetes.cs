@@ -132,6 +132,9 @@ internal sealed class StubKubernetes : IAsyncDisposable
             case "POST":
                 await CreateAsync(http, kind);
                 break;
+            case "PATCH" when kind == "pods" && name is not null:
+                await PatchAsync(http, name);
+                break;
             case "DELETE":
                 await DeleteAsync(http, kind, name!);
                 break;
@@ -167,6 +170,16 @@ internal sealed class StubKubernetes : IAsyncDisposable
         var created = Objects.Create(kind, body);
         if (created is null) await FailAsync(http, 409, $"{kind} \"{body["metadata"]!["name"]}\" already exists");
         else await AnswerAsync(http, 201, created, "");
+    }
+
+    /// <summary>Sets the deadline of a pod, which has passed then. Nothing else of a pod can be changed here.</summary>
+    private async Task PatchAsync(HttpContext http, string name)
+    {
+        var patch = (await JsonNode.ParseAsync(http.Request.Body))!.AsObject();
+        var seconds = (long)patch["spec"]!["activeDeadlineSeconds"]!;
+        var changed = Objects.Change("pods", name, p => p["spec"]!["activeDeadlineSeconds"] = seconds);
+        if (changed is not null) Kubelet.EndByDeadline(name);
+        await AnswerAsync(http, 200, changed, name);
     }
 
     private async Task DeleteAsync(HttpContext http, string kind, string name)

@@ -1,14 +1,13 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.UserPods;
-using Sluice.Hosting.UserPods;
 
-namespace Sluice.Hosting.Docker;
+namespace Sluice.Hosting.UserPods;
 
 /// <summary>
-/// Reads and writes the labels of a user pod's container. They hold the declaration without the values of its
-/// environment, which may be secret, so that a Redis that lost a pod gets it back.
+/// Reads and writes the labels of a user pod's container (annotations of its Pod on Kubernetes). They hold the
+/// declaration without the values of its environment, which may be secret, so that a Redis that lost a pod gets it
+/// back.
 /// </summary>
 public static class UserPodLabels
 {
@@ -25,10 +24,10 @@ public static class UserPodLabels
     private static readonly Dictionary<string, string> Nothing = [];
 
     /// <summary>Returns the labels of a pod's container.</summary>
-    public static JsonObject Write(UserPodStart start, string hostId)
+    public static Dictionary<string, string> Write(UserPodStart start, string hostId)
     {
         var pod = start.Pod with { Secret = "", Spec = start.Pod.Spec with { Env = Nothing } };
-        return new JsonObject
+        return new Dictionary<string, string>
         {
             [Id] = pod.Id,
             [Installation] = start.Installation,

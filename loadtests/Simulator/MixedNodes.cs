@@ -35,7 +35,7 @@ public sealed class MixedNodes
     [
         ("any GPU", 40, 90, new()),
         ("L4, else V100", 30, 70, new() { Types = ["L4", "V100-16"] }),
-        ("a share of 8 GiB", 30, 40, new() { Types = ["L4"], Share = MemoryShare.Parse("8Gi") }),
+        ("a share of 8 GiB", 30, 40, new() { Types = ["L4"], Share = MemoryShare.Parse("8GiB") }),
         ("FP8, 40 GiB", 20, 90, new() { Precision = Precision.Fp8, MinMemory = 40L << 30 }),
         ("2 A100 with NVLink", 10, 70, new() { Types = ["A100-80"], Count = 2, NvLink = true }),
         ("8 H100 with NVLink", 8, 90, new() { Types = ["H100"], Count = 8, NvLink = true }),

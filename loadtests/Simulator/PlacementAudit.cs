@@ -52,6 +52,7 @@ public sealed class PlacementAudit(Inventory inventory)
             }
             else
             {
+                Must(needs.Share is null, "has a whole GPU; expected a share");
                 Must(sharedMiB.GetValueOrDefault(device.Uuid) == 0, "has a GPU of which others have shares");
                 exclusive.Add(device.Uuid);
             }

@@ -47,7 +47,7 @@ public sealed class KubernetesUserPodHostTest : UserPodHostConformance, IAsyncLi
     public static TheoryData<UserPodSpec, string> Refused { get; } = new()
     {
         { new UserPodSpec { Name = "n" }, "image is ''; expected an image" },
-        { Image(new GpuRequirements { Share = Domain.Notation.MemoryShare.Parse("8Gi") }), "gpu.share is set" },
+        { Image(new GpuRequirements { Share = Domain.Notation.MemoryShare.Parse("8GiB") }), "gpu.share is set" },
         { Image(null) with { Container = UserPodSpec.DefaultContainer with { User = "jovyan" } },
             "container.user is 'jovyan'; expected numbers" },
         { Image(null) with

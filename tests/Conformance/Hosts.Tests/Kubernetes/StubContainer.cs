@@ -41,13 +41,15 @@ internal sealed partial class StubContainer
         lock (gate) return (lines[from..], more.Task, over);
     }
 
-    /// <summary>Sends SIGTERM to the group, and SIGKILL after a time.</summary>
-    public async Task EndAsync(TimeSpan grace)
+    /// <summary>Sends SIGTERM, and SIGKILL to the group after a time.</summary>
+    /// <param name="grace">The time; zero: SIGKILL only.</param>
+    /// <param name="onlyFirst">Whether only the first process gets SIGTERM, as in a container.</param>
+    public async Task EndAsync(TimeSpan grace, bool onlyFirst = false)
     {
         if (Exited.IsCompleted) return;
         if (grace > TimeSpan.Zero)
         {
-            _ = Signal(-process.Id, Term);
+            _ = Signal(onlyFirst ? process.Id : -process.Id, Term);
             await Task.WhenAny(Exited, Task.Delay(grace, TimeProvider.System));
         }
 

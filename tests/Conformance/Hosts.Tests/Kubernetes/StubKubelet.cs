@@ -73,7 +73,7 @@ internal sealed class StubKubelet : IAsyncDisposable
     {
         if (objects.Find("pods", name) is not { } pod || !containers.TryGetValue(name, out var container)) return;
         var grace = (long?)pod["spec"]!["terminationGracePeriodSeconds"] ?? 30;
-        _ = container.EndAsync(TimeSpan.FromSeconds(grace));
+        _ = container.EndAsync(TimeSpan.FromSeconds(grace), onlyFirst: true);
     }
 
     /// <summary>Writes the log of a pod, and follows it if the request asks for that.</summary>

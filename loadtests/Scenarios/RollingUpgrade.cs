@@ -152,7 +152,7 @@ public sealed class RollingUpgrade(PublishedBuild from, PublishedBuild to, int d
     private async Task<string?> RequestAsync(HttpClient client, int n)
     {
         var since = Stopwatch.GetTimestamp();
-        using var body = new StringContent($$"""{"id":"r{{n}}","attempt":1,"input":{"do":"sleep","ms":20}}""");
+        using var body = new StringContent($$$"""{"id":"r{{{n}}}","attempt":1,"input":{"do":"sleep","ms":20}}""");
         using var answer = await client.PostAsync(new Uri("/e/stub/run", UriKind.Relative), body);
         var text = await answer.Content.ReadAsStringAsync();
         latencies.Add(Stopwatch.GetElapsedTime(since).TotalMilliseconds);
@@ -163,7 +163,7 @@ public sealed class RollingUpgrade(PublishedBuild from, PublishedBuild to, int d
     private async Task<string?> StreamAsync(HttpClient client, int n)
     {
         using var body = new StringContent(
-            $$"""{"id":"s{{n}}","attempt":1,"input":{"do":"stream","chunks":{{Chunks}},"ms":75}}""");
+            $$$"""{"id":"s{{{n}}}","attempt":1,"input":{"do":"stream","chunks":{{{Chunks}}},"ms":75}}""");
         using var answer = await client.PostAsync(new Uri("/e/stub/run", UriKind.Relative), body);
         var text = await answer.Content.ReadAsStringAsync();
         Interlocked.Increment(ref streams);

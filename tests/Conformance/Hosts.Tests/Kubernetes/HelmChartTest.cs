@@ -102,8 +102,9 @@ public sealed class HelmChartTest
             .SelectMany(r => r.Resources.SelectMany(x => r.Verbs.Select(v => $"{v} {x}"))).ToHashSet();
         Assert.Equal(new HashSet<string>
         {
-            "get pods", "list pods", "watch pods", "create pods", "delete pods", "get pods/log",
+            "get pods", "list pods", "watch pods", "create pods", "delete pods", "patch pods", "get pods/log",
             "get secrets", "create secrets", "get configmaps",
+            "get persistentvolumeclaims", "create persistentvolumeclaims", "delete persistentvolumeclaims",
         }, rules);
         var deployment = Assert.Single(objects.OfType<V1Deployment>());
         Assert.Equal("sluice", deployment.Spec.Selector.MatchLabels["app.kubernetes.io/name"]);
@@ -114,6 +115,13 @@ public sealed class HelmChartTest
         var policy = Assert.Single(objects.OfType<V1NetworkPolicy>(),
             p => p.Metadata.Name.EndsWith("-workers", StringComparison.Ordinal));
         Assert.Equal(owner.Metadata.Name, policy.Spec.PodSelector.MatchLabels["sluice/owner"]);
+        var pods = Assert.Single(objects.OfType<V1NetworkPolicy>(),
+            p => p.Metadata.Name.EndsWith("-pods", StringComparison.Ordinal));
+        Assert.Equal(owner.Metadata.Name, pods.Spec.PodSelector.MatchLabels["sluice/user-pods"]);
+        var blocks = pods.Spec.Egress.SelectMany(e => e.To ?? []).Select(t => t.IpBlock);
+        Assert.Contains(blocks, b => b?.Except.Contains("10.0.0.0/8") == true);
+        // A pod of a user reaches no gateway, worker or Redis of the cluster.
+        Assert.DoesNotContain(pods.Spec.Egress, e => e.To is null && e.Ports is null);
     }
 
     [Fact]

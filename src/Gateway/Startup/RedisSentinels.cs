@@ -131,13 +131,12 @@ internal sealed partial class RedisSentinels : IAsyncDisposable
     {
         if (await FindPrimaryAsync() is not { } found) return;
         var earlier = used!.Primary;
-        if (!found.Primary.Equals(earlier))
-        {
-            await connection.ReplaceAsync(await ConnectionMultiplexer.ConnectAsync(To([found.Primary])));
-            RedisPrimaryChanged(logger, found.Primary.ToString()!, earlier.ToString()!);
-        }
-
+        var next = found.Primary.Equals(earlier) ? null : await ConnectionMultiplexer.ConnectAsync(To([found.Primary]));
+        // Before the replacement: a callback that fails must not cause another one.
         used = found;
+        if (next is null) return;
+        RedisPrimaryChanged(logger, found.Primary.ToString()!, earlier.ToString()!);
+        await connection.ReplaceAsync(next);
     }
 
     /// <summary>Subscribes to the message that a failover has ended.</summary>
@@ -158,7 +157,8 @@ internal sealed partial class RedisSentinels : IAsyncDisposable
     }
 
     private async Task<SentinelReport?> FindPrimaryAsync() =>
-        SentinelReport.Choose(await AskAllAsync(ReportAsync), used?.ConfigEpoch ?? 0);
+        SentinelReport.Choose(
+            await AskAllAsync(ReportAsync), used?.ConfigEpoch ?? 0, sentinels.GetEndPoints().Length);
 
     /// <summary>
     /// Reads the epoch before the address. A failover between the two commands gives the new address with the old
@@ -167,9 +167,10 @@ internal sealed partial class RedisSentinels : IAsyncDisposable
     private async Task<SentinelReport> ReportAsync(IServer sentinel)
     {
         var details = await sentinel.SentinelMasterAsync(options.ServiceName!);
-        var epoch = details.First(d => d.Key == "config-epoch").Value;
-        return new(await sentinel.SentinelGetMasterAddressByNameAsync(options.ServiceName!) ?? throw NoPrimary(),
-            long.Parse(epoch, CultureInfo.InvariantCulture));
+        var text = details.FirstOrDefault(d => d.Key == "config-epoch").Value;
+        var address = await sentinel.SentinelGetMasterAddressByNameAsync(options.ServiceName!);
+        return address is not null && long.TryParse(text, CultureInfo.InvariantCulture, out var epoch)
+            ? new(address, epoch) : throw NoPrimary();
     }
 
     /// <summary>Asks all Sentinels at the same time, and returns the answers that came in time.</summary>

@@ -13,15 +13,16 @@ public sealed record SentinelReport(EndPoint Primary, long ConfigEpoch)
 {
     /// <summary>
     /// Returns the newest report, and of several equally new ones the one on which most Sentinels agree; null: there is
-    /// none, or each of them is older than the newest that is known.
+    /// none that can be used. A report that is older than the one in use counts only if a majority of the Sentinels
+    /// gives it: one Sentinel without connection to the others can report an older one, and Sentinels that were set up
+    /// again count from 0.
     /// </summary>
     /// <param name="reports">The reports of the reachable Sentinels.</param>
-    /// <param name="known">
-    /// The epoch of the report in use. A Sentinel without connection to the others can report an older one.
-    /// </param>
-    public static SentinelReport? Choose(IEnumerable<SentinelReport> reports, long known) =>
-        reports.Where(r => r.ConfigEpoch >= known)
-            .GroupBy(r => r)
+    /// <param name="known">The epoch of the report in use.</param>
+    /// <param name="sentinels">The number of Sentinels, reachable or not.</param>
+    public static SentinelReport? Choose(IEnumerable<SentinelReport> reports, long known, int sentinels) =>
+        reports.GroupBy(r => r)
+            .Where(g => g.Key.ConfigEpoch >= known || g.Count() > sentinels / 2)
             .OrderByDescending(g => g.Key.ConfigEpoch)
             .ThenByDescending(g => g.Count())
             .FirstOrDefault()?.Key;

@@ -70,15 +70,19 @@ public sealed partial class KubernetesUserPodHost : IUserPodHost
         {
             await objects.SyncAsync(ct);
             var secret = UserPodObjects.NewSecretName(start.Pod.Id);
-            var owner = await connection.FindOwnerAsync(settings.Owner, ct);
+            var owner = await FindOwnerAsync(ct);
             var body = UserPodManifest.Build(start, settings, host.Value, owner, secret);
             if (start.Pod.Spec.Volume is not null) await objects.EnsureClaimAsync(start.Pod, ct);
             var pod = await objects.EnsureAsync(body, UserPodManifest.Environment(start), ct);
             await WaitUntilRunningAsync(pod, progress, ct);
         }
-        catch (Exception e) when (e is not UserPodStartException && !ct.IsCancellationRequested)
+        catch (Exception e) when (e is not UserPodStartException and not KubernetesUnavailableException
+            && !ct.IsCancellationRequested)
         {
-            if (KubernetesErrors.IsDown(e)) throw UserPodObjects.Unavailable(e);
+            // A Pod whose Secret was refused would wait for it, with its place on a node.
+            if (objects.Find(start.Pod.Id) is { } left
+                && PodReader.Read(left).Progress is PodProgress.Unscheduled or PodProgress.Preparing)
+                await objects.RemoveAsync(start.Pod.Id, ct);
             throw new UserPodStartException(
                 $"Kubernetes refused the pod in namespace {connection.Namespace}: {KubernetesErrors.Describe(e)}",
                 canRetry: true, e);
@@ -93,7 +97,7 @@ public sealed partial class KubernetesUserPodHost : IUserPodHost
         var environment = await objects.ReadEnvironmentAsync(old, ct);
         await StopAsync(pod, ct);
         await objects.RemoveAsync(pod.Id, ct);
-        var owner = await connection.FindOwnerAsync(settings.Owner, ct);
+        var owner = await FindOwnerAsync(ct);
         var next = UserPodManifest.Again(old, owner, UserPodObjects.NewSecretName(pod.Id));
         await WaitUntilRunningAsync(await objects.EnsureAsync(next, environment, ct), _ => { }, ct);
     }
@@ -135,6 +139,9 @@ public sealed partial class KubernetesUserPodHost : IUserPodHost
         watch.Dispose();
         connection.Dispose();
     }
+
+    private Task<V1OwnerReference> FindOwnerAsync(CancellationToken ct) =>
+        UserPodObjects.CallAsync(() => connection.FindOwnerAsync(settings.Owner, ct), ct);
 
     /// <summary>Waits until the program runs or has ended.</summary>
     /// <exception cref="UserPodStartException">It will not run; the Pod is deleted.</exception>

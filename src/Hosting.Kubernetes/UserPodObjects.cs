@@ -3,6 +3,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using k8s;
+using k8s.Autorest;
 using k8s.Models;
 using Sluice.Domain.UserPods;
 using Sluice.Hosting.UserPods;
@@ -24,10 +25,6 @@ internal sealed class UserPodObjects(
 
     private ICoreV1Operations Api => connection.Client.CoreV1;
 
-    /// <summary>Returns the error of a call without an answer.</summary>
-    public static InvalidOperationException Unavailable(Exception cause) =>
-        new($"Kubernetes does not respond: {KubernetesErrors.Describe(cause)}", cause);
-
     /// <summary>Returns a name for the Secret of a new Pod.</summary>
     public static string NewSecretName(string podId) =>
         $"{PodNames.OfUserPod(podId)}-{RandomNumberGenerator.GetHexString(8, lowercase: true)}";
@@ -36,7 +33,7 @@ internal sealed class UserPodObjects(
     public async Task SyncAsync(CancellationToken ct)
     {
         await watch.Synced.WaitAsync(ct);
-        if (watch.Error is { } error) throw new InvalidOperationException($"Kubernetes does not respond: {error}");
+        if (watch.Error is { } error) throw new KubernetesUnavailableException(error);
     }
 
     /// <summary>Returns the Pod of a user's pod; null: there is none.</summary>
@@ -199,7 +196,10 @@ internal sealed class UserPodObjects(
 
     private static string SecretOf(V1Pod pod) => pod.Spec.Containers[0].EnvFrom[0].SecretRef.Name;
 
-    private static async Task<T> CallAsync<T>(Func<Task<T>> call, CancellationToken ct)
+    /// <summary>Calls the API server. Only answers that a caller expects are passed on as they are.</summary>
+    /// <exception cref="KubernetesUnavailableException">It does not answer.</exception>
+    /// <exception cref="InvalidOperationException">It refused the call, for example 403.</exception>
+    public static async Task<T> CallAsync<T>(Func<Task<T>> call, CancellationToken ct)
     {
         try
         {
@@ -207,7 +207,13 @@ internal sealed class UserPodObjects(
         }
         catch (Exception e) when (!ct.IsCancellationRequested && KubernetesErrors.IsDown(e))
         {
-            throw Unavailable(e);
+            throw new KubernetesUnavailableException(KubernetesErrors.Describe(e), e);
+        }
+        catch (HttpOperationException e) when (e.Response.StatusCode is not HttpStatusCode.NotFound
+            and not HttpStatusCode.Conflict and not HttpStatusCode.BadRequest)
+        {
+            throw new InvalidOperationException(
+                $"Kubernetes refused a call: {KubernetesErrors.Describe(e)}", e);
         }
     }
 

@@ -40,7 +40,8 @@ export function JobTable({ rows, reload }: { rows: Row[]; reload: () => Promise<
                   onChange={(e) => setSelected(new Set(e.currentTarget.checked ? rows.map(keyOf) : []))} />
               </th>
               <th>Status</th><th>Job</th><th class="wide">Endpoint</th><th class="num wide">Wait</th>
-              <th class="num wide">Run</th><th class="num wide">Attempts</th><th class="wide">Error</th><th>Submitted</th>
+              <th class="num wide">Run</th><th class="num wide">Attempts</th><th class="wide">Error</th>
+              <th>Submitted</th>
             </tr>
           </thead>
           <tbody>

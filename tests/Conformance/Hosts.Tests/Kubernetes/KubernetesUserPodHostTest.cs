@@ -168,15 +168,35 @@ public sealed class KubernetesUserPodHostTest : UserPodHostConformance, IAsyncLi
         await EndAsync(start.Pod);
     }
 
-    [Fact]
-    public async Task A_refusal_of_the_server_is_the_reason()
+    [Theory]
+    [InlineData("pods")]
+    [InlineData("secrets")]
+    [InlineData("persistentvolumeclaims")]
+    public async Task A_refusal_of_the_server_is_the_reason_and_leaves_no_pod(string kind)
     {
-        cluster.Refuse = r => r.Method == "POST" && r.Path.Value!.EndsWith("/pods", StringComparison.Ordinal)
-            ? HttpStatusCode.Forbidden : null;
+        RefuseToCreate(kind, HttpStatusCode.Forbidden);
         var refusal = await Assert.ThrowsAsync<UserPodStartException>(() => StartAsync(Start("exit 0")));
-        Assert.Contains("Kubernetes refused the pod in namespace workers: refused by the test", refusal.Message,
+        Assert.StartsWith("Kubernetes refused the pod in namespace workers: ", refusal.Message,
             StringComparison.Ordinal);
+        Assert.Contains("refused by the test", refusal.Message, StringComparison.Ordinal);
         Assert.True(refusal.CanRetry);
+        Assert.Empty(cluster.Objects.List("pods"));
+    }
+
+    [Theory]
+    [InlineData("pods")]
+    [InlineData("secrets")]
+    [InlineData("persistentvolumeclaims")]
+    public async Task A_server_that_is_down_in_the_middle_of_a_start_is_no_refusal(string kind)
+    {
+        var start = Start("echo up; exec sleep 1000");
+        RefuseToCreate(kind, HttpStatusCode.ServiceUnavailable);
+        var e = await Assert.ThrowsAnyAsync<InvalidOperationException>(() => StartAsync(start));
+        Assert.IsNotType<UserPodStartException>(e);
+        cluster.Refuse = _ => null;
+        await StartAsync(start);
+        await LinesAsync(start.Pod, "up");
+        await EndAsync(start.Pod);
     }
 
     protected override Task TouchAsync(UserPod pod, string name)
@@ -184,6 +204,9 @@ public sealed class KubernetesUserPodHostTest : UserPodHostConformance, IAsyncLi
         File.WriteAllText(Path.Combine(cluster.Kubelet.Claims[$"sluice-pod-{pod.Id}"], name), "");
         return Task.CompletedTask;
     }
+
+    private void RefuseToCreate(string kind, HttpStatusCode status) => cluster.Refuse = r =>
+        r.Method == "POST" && r.Path.Value!.EndsWith("/" + kind, StringComparison.Ordinal) ? status : null;
 
     private static UserPodSpec Image(GpuRequirements? gpu) => new() { Name = "n", Image = "any:1", Gpu = gpu };
 

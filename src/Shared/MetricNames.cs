@@ -23,6 +23,7 @@ public static class MetricNames
     public const string JobStale = "sluice.job.stale";
     public const string JobDeadLetters = "sluice.job.dead_letters";
     public const string WebhookTries = "sluice.webhook.tries";
+    public const string TraceExportsFailed = "sluice.trace.exports.failed";
     public const string QueueDepth = "sluice.queue.depth";
     public const string EndpointBlocked = "sluice.endpoint.blocked";
     public const string ApiKeys = "sluice.api_keys";

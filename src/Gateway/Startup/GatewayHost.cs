@@ -182,7 +182,8 @@ public static partial class GatewayHost
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(data.Host);
         var gatewayId = new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true));
-        services.AddSingleton(_ => new TraceExport(settings.Tracing, gatewayId.Value));
+        services.AddSingleton(s => new TraceExport(
+            settings.Tracing, gatewayId.Value, s.GetRequiredService<ILogger<TraceExport>>()));
 
         // Hosted services stop in the reverse order: requests and jobs first, then workers, then the slots.
         services.AddHostedService(s => s.GetRequiredService<MetricsCollector>());

@@ -1,5 +1,6 @@
 using System.Reflection;
 using OpenTelemetry;
+using OpenTelemetry.Exporter;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 
@@ -15,17 +16,31 @@ internal sealed class TraceExport : IDisposable
 
     /// <param name="settings">The settings. If tracing is off, nothing is created.</param>
     /// <param name="instance">The id of this gateway.</param>
-    public TraceExport(TracingSettings settings, string instance)
+    /// <param name="logger">Receives a line when exports begin to fail, and when they succeed again.</param>
+    public TraceExport(TracingSettings settings, string instance, ILogger<TraceExport> logger)
     {
         if (!settings.IsEnabled) return;
         var version = Assembly.GetExecutingAssembly().GetName().Version?.ToString(3);
+        var exporter = new WatchedTraceExporter(OptionsOf(settings), new TraceExportWatch(settings.Receiver!, logger));
+        // Its constructor reads the variables OTEL_BSP_*.
+        var batches = new BatchExportActivityProcessorOptions();
         sdk = OpenTelemetrySdk.Create(telemetry => telemetry
             .ConfigureResource(r => r.AddService(
                 settings.ServiceName, serviceVersion: version, serviceInstanceId: instance))
-            .WithTracing(t => t.AddSource(Spans.Source.Name).SetSampler(LinkSampler.Create(settings)))
-            .UseOtlpExporter());
+            .WithTracing(t => t.AddSource(Spans.Source.Name).SetSampler(LinkSampler.Create(settings))
+                .AddProcessor(new BatchActivityExportProcessor(exporter, batches.MaxQueueSize,
+                    settings.ExportDelay ?? batches.ScheduledDelayMilliseconds, batches.ExporterTimeoutMilliseconds,
+                    batches.MaxExportBatchSize))));
     }
 
     /// <summary>Sends the spans that are not sent yet, and stops.</summary>
     public void Dispose() => sdk?.Dispose();
+
+    private static OtlpExporterOptions OptionsOf(TracingSettings settings)
+    {
+        var options = new OtlpExporterOptions { Endpoint = settings.Receiver!, Protocol = settings.Protocol };
+        if (settings.Headers is { } headers) options.Headers = headers;
+        if (settings.ExportTimeout is { } timeout) options.TimeoutMilliseconds = timeout;
+        return options;
+    }
 }

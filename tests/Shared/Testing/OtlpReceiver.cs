@@ -38,6 +38,9 @@ public sealed class OtlpReceiver : IDisposable
 
     public string Url { get; }
 
+    /// <summary>Whether it refuses what it receives.</summary>
+    public bool Refuses { get; set; }
+
     /// <summary>The spans so far.</summary>
     public IReadOnlyList<TraceSpan> Spans => [.. spans];
 
@@ -99,6 +102,13 @@ public sealed class OtlpReceiver : IDisposable
     {
         using var body = new MemoryStream();
         await context.Request.InputStream.CopyToAsync(body);
+        if (Refuses)
+        {
+            context.Response.StatusCode = (int)HttpStatusCode.BadRequest;
+            context.Response.Close();
+            return;
+        }
+
         bodies.Enqueue(body.ToArray());
         var request = ExportTraceServiceRequest.Parser.ParseFrom(body.ToArray());
         foreach (var resource in request.ResourceSpans)

@@ -1,3 +1,4 @@
+using OpenTelemetry.Exporter;
 using Sluice.Gateway.Tracing;
 
 namespace Sluice.Gateway.Tests.Tracing;
@@ -27,6 +28,10 @@ public sealed class TracingSettingsTest
         "OTEL_TRACES_SAMPLER", "traceidratio", "OTEL_TRACES_SAMPLER_ARG", "1,5")]
     [InlineData("OTEL_TRACES_SAMPLER_ARG is '2'; expected a number from 0 to 1",
         "OTEL_TRACES_SAMPLER", "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG", "2")]
+    [InlineData("OTEL_EXPORTER_OTLP_PROTOCOL is 'http/json'; expected grpc or http/protobuf",
+        "OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")]
+    [InlineData("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is 'x'; expected grpc or http/protobuf",
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "x", "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]
     [InlineData("OTEL_TRACES_EXPORTER is 'zipkin'; expected otlp or none", "OTEL_TRACES_EXPORTER", "zipkin")]
     public void An_invalid_variable_is_rejected_with_name_value_and_rule(string message, params string[] variables)
     {
@@ -45,6 +50,33 @@ public sealed class TracingSettingsTest
         Assert.Equal(
             ("sluice-gateway", "parentbased_always_on", 1.0),
             (defaults.ServiceName, defaults.Sampler, defaults.Ratio));
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:4317/", OtlpExportProtocol.Grpc, "OTEL_EXPORTER_OTLP_ENDPOINT", Url)]
+    [InlineData("http://127.0.0.1:4317/v1/traces", OtlpExportProtocol.HttpProtobuf,
+        "OTEL_EXPORTER_OTLP_ENDPOINT", Url, "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]
+    [InlineData("http://127.0.0.1:4317/base/v1/traces", OtlpExportProtocol.HttpProtobuf,
+        "OTEL_EXPORTER_OTLP_ENDPOINT", Url + "/base/", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")]
+    [InlineData("http://other/traces", OtlpExportProtocol.HttpProtobuf, "OTEL_EXPORTER_OTLP_ENDPOINT", Url,
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://other/traces", "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]
+    public void The_receiver_has_the_path_of_traces(
+        string receiver, OtlpExportProtocol protocol, params string[] variables)
+    {
+        var settings = Read(variables);
+        Assert.Equal((receiver, protocol), (settings.Receiver!.ToString(), settings.Protocol));
+    }
+
+    [Fact]
+    public void The_variables_of_traces_come_before_the_general_ones()
+    {
+        var settings = Read("OTEL_EXPORTER_OTLP_HEADERS", "a=1", "OTEL_EXPORTER_OTLP_TIMEOUT", "500",
+            "OTEL_BSP_SCHEDULE_DELAY", "x");
+        Assert.Equal(("a=1", 500, null), (settings.Headers, settings.ExportTimeout, settings.ExportDelay));
+        settings = Read("OTEL_EXPORTER_OTLP_HEADERS", "a=1", "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "b=2",
+            "OTEL_EXPORTER_OTLP_TIMEOUT", "500", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "700",
+            "OTEL_BSP_SCHEDULE_DELAY", "50");
+        Assert.Equal(("b=2", 700, 50), (settings.Headers, settings.ExportTimeout, settings.ExportDelay));
     }
 
     private static TracingSettings Read(params string[] variables)

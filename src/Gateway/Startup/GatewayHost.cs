@@ -253,7 +253,7 @@ public static partial class GatewayHost
         });
         services.AddSingleton(settings.Models.Store).AddSingleton(settings.Models.Sources).AddSingleton<ModelStore>();
         services.AddSingleton(settings.Models.Uploads).AddSingleton<UploadStore>().AddSingleton<ModelInspection>()
-            .AddSingleton<ModelsApi>();
+            .AddSingleton<ModelsApi>().AddHostedService<IncompleteUploadCleaner>();
         services.AddSingleton(settings.Host.Create);
     }
 

@@ -14,6 +14,9 @@ public sealed record ModelSettings(ModelStoreSettings Store, SourceSettings Sour
     /// <summary>Default limit of the store, and the largest one, MiB.</summary>
     private const int DefaultMiB = 100 << 10, MaxMiB = 1 << 30;
 
+    /// <summary>How long an incomplete upload is kept by default, and at most, hours.</summary>
+    private const int DefaultKeep = 24, MaxKeep = 8760;
+
     /// <summary>Largest size of a file with a secret, bytes.</summary>
     private const int MaxSecret = 64 << 10;
 
@@ -28,7 +31,7 @@ public sealed record ModelSettings(ModelStoreSettings Store, SourceSettings Sour
         return new ModelSettings(
             new ModelStoreSettings(
                 Path.GetFullPath(Text("SLUICE_MODEL_STORE") ?? Path.Combine(data, "models")),
-                (long)Limit("SLUICE_MODEL_STORE_MIB") << 20),
+                (long)Limit("SLUICE_MODEL_STORE_MIB", DefaultMiB, MaxMiB) << 20),
             sources with
             {
                 HuggingFace = Address("SLUICE_HF_ENDPOINT") ?? sources.HuggingFace,
@@ -52,12 +55,15 @@ public sealed record ModelSettings(ModelStoreSettings Store, SourceSettings Sour
             },
             new UploadSettings(
                 Path.GetFullPath(Text("SLUICE_MODEL_UPLOADS") ?? Path.Combine(data, "uploads")),
-                (long)Limit("SLUICE_MODEL_UPLOAD_MIB") << 20));
+                (long)Limit("SLUICE_MODEL_UPLOAD_MIB", DefaultMiB, MaxMiB) << 20)
+            {
+                KeepIncomplete = TimeSpan.FromHours(Limit("SLUICE_MODEL_UPLOAD_KEEP_HOURS", DefaultKeep, MaxKeep)),
+            });
 
         string? Text(string name) => env(name) is { Length: > 0 } text ? text : null;
-        int Limit(string name) => Text(name) is not { } text ? DefaultMiB
-            : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n is > 0 and <= MaxMiB
-                ? n : throw Invalid(name, text, $"a number from 1 to {MaxMiB}");
+        int Limit(string name, int normal, int most) => Text(name) is not { } text ? normal
+            : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n > 0 && n <= most
+                ? n : throw Invalid(name, text, $"a number from 1 to {most}");
         Uri? Address(string name) => Text(name) is not { } text ? null
             : Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
                 && uri.UserInfo.Length == 0 && uri.Query.Length == 0

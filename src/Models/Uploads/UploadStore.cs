@@ -58,6 +58,38 @@ public sealed partial class UploadStore(UploadSettings settings)
         }
     }
 
+    /// <summary>
+    /// Returns the uploads that were begun and are not versions yet. Requests may write some of them now.
+    /// </summary>
+    public IReadOnlyList<IncompleteUpload> ListIncomplete()
+    {
+        var incoming = Path.Combine(settings.Folder, Incoming);
+        if (!Directory.Exists(incoming)) return [];
+        return
+        [
+            .. Directory.EnumerateDirectories(incoming).Select(d => Path.GetFileName(d).Split('~'))
+                .Where(n => n.Length == 2 && IsName(n[0]) && IsName(n[1]))
+                .Select(n => FindIncomplete(n[0], n[1])).OfType<IncompleteUpload>(),
+        ];
+    }
+
+    /// <summary>
+    /// Deletes what was received of an upload, if it has expired and no request writes it. Returns it; null: it is
+    /// kept.
+    /// </summary>
+    /// <param name="name">The name of the model.</param>
+    /// <param name="version">The version.</param>
+    /// <param name="now">The current time.</param>
+    public IncompleteUpload? TryExpire(string name, string version, DateTimeOffset now)
+    {
+        using var owner = TryLock(name, version);
+        // A request may have written it since the caller listed it.
+        if (owner is null || FindIncomplete(name, version) is not { } upload
+            || !upload.IsExpired(now, settings.KeepIncomplete)) return null;
+        Directory.Delete(IncomingFolder(name, version), recursive: true);
+        return upload;
+    }
+
     /// <summary>Returns the exclusive right to change a version; null: another request has it.</summary>
     public IDisposable? TryLock(string name, string version) =>
         StoreLock.TryExclusive(LockPath($"{name}~{version}.lock"));
@@ -114,6 +146,21 @@ public sealed partial class UploadStore(UploadSettings settings)
         FolderSync.Flush(parent);
         Directory.Delete(IncomingFolder(name, version), recursive: true);
         return described;
+    }
+
+    /// <summary>
+    /// Returns an upload that is not complete; null: there is none. Its folder changes when its steps begin and end,
+    /// and its body while it is received.
+    /// </summary>
+    private IncompleteUpload? FindIncomplete(string name, string version)
+    {
+        var folder = new DirectoryInfo(IncomingFolder(name, version));
+        var body = new FileInfo(Path.Combine(folder.FullName, ModelUpload.Body));
+        if (!folder.Exists) return null;
+        var bytes = Checking(name, version) ?? 0;
+        var at = body.Exists && body.LastWriteTimeUtc > folder.LastWriteTimeUtc
+            ? body.LastWriteTimeUtc : folder.LastWriteTimeUtc;
+        return new IncompleteUpload(name, version, bytes, new DateTimeOffset(at));
     }
 
     private string UseLock(string name, string version) => LockPath($"{name}~{version}.use");

@@ -10,6 +10,7 @@ public sealed class ModelSettingsTest
     {
         var read = Read([]);
         Assert.Equal(("/data/models", 100L << 30), (read.Store.Folder, read.Store.MaxBytes));
+        Assert.Equal(TimeSpan.FromHours(24), read.Uploads.KeepIncomplete);
         Assert.Equal("https://huggingface.co/", read.Sources.HuggingFace.ToString());
         Assert.Equal("https://s3.us-east-1.amazonaws.com/", read.Sources.S3.Server.ToString());
     }
@@ -25,6 +26,8 @@ public sealed class ModelSettingsTest
 
     [Theory]
     [InlineData("SLUICE_MODEL_STORE_MIB", "0", "a number from 1 to 1073741824")]
+    [InlineData("SLUICE_MODEL_UPLOAD_KEEP_HOURS", "0", "a number from 1 to 8760")]
+    [InlineData("SLUICE_MODEL_UPLOAD_KEEP_HOURS", "8761", "a number from 1 to 8760")]
     [InlineData("SLUICE_HF_ENDPOINT", "ftp://x", "an address like https://models.example.com")]
     [InlineData("SLUICE_S3_ENDPOINT", "x", "an address like https://models.example.com")]
     [InlineData("SLUICE_HF_TOKEN_FILE", "/nowhere", "a file that can be read")]

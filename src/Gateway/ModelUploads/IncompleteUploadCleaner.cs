@@ -1,0 +1,47 @@
+using Sluice.Models.Uploads;
+using Sluice.Storage.Background;
+
+namespace Sluice.Gateway.ModelUploads;
+
+/// <summary>
+/// Deletes uploads that are not complete and received nothing for <see cref="UploadSettings.KeepIncomplete"/>: their
+/// client gave up. Each gateway does it; the lock of a version excludes the others, and requests that write it.
+/// </summary>
+public sealed partial class IncompleteUploadCleaner(
+    UploadStore uploads, TimeProvider time, ILogger<IncompleteUploadCleaner> logger) : BackgroundLoop(time, logger)
+{
+    /// <summary>Interval of the search.</summary>
+    public static readonly TimeSpan Every = TimeSpan.FromMinutes(1);
+
+    private readonly TimeProvider time = time;
+    private readonly ILogger<IncompleteUploadCleaner> logger = logger;
+
+    protected override async Task RunAsync(CancellationToken ct)
+    {
+        using var timer = new PeriodicTimer(Every, time);
+        do
+        {
+            try
+            {
+                DeleteExpired();
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                Failures.Report("Deleting incomplete uploads", e);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(ct));
+    }
+
+    private void DeleteExpired()
+    {
+        var now = time.GetUtcNow();
+        foreach (var upload in uploads.ListIncomplete().Where(u => u.IsExpired(now, uploads.Settings.KeepIncomplete)))
+            if (uploads.TryExpire(upload.Name, upload.Version, now) is { } deleted)
+                IncompleteUploadDeleted(deleted.Name, deleted.Version, deleted.Bytes, deleted.ReceivedAt);
+    }
+
+    [LoggerMessage(LogLevel.Information, "Incomplete upload of model {Name}/{Version} deleted with {Bytes} bytes: it "
+        + "received nothing since {ReceivedAt:O} (SLUICE_MODEL_UPLOAD_KEEP_HOURS)")]
+    private partial void IncompleteUploadDeleted(string name, string version, long bytes, DateTimeOffset receivedAt);
+}

@@ -44,7 +44,7 @@ public static class DashboardApi
             context.Response.Redirect(Root);
         }).Produces(StatusCodes.Status302Found);
         routes.MapRoute("GET", "/ui/{**path}", AccessLevel.Nothing,
-            "Get a page or file of the dashboard; pages have no extension",
+            "Get a file of the dashboard, or its page for every other path except /ui/assets/",
             (HttpContext context, string? path) => ServeAsync(context, files, path ?? ""))
             .Produces<string>(StatusCodes.Status200OK, "text/html");
     }

@@ -35,14 +35,14 @@ public sealed class DashboardFiles(IReadOnlyDictionary<string, byte[]> files)
     }
 
     /// <summary>
-    /// Returns the file of a path; null: there is none. The pages of the dashboard have paths without an extension, and
-    /// are all one file, which shows the page of its path.
+    /// Returns the file of a path; null: there is none. All paths that are no file are pages of the dashboard: one
+    /// file, which shows the page of its path. A name in a path may contain a dot. A missing file of <c>assets/</c>
+    /// is not a page: a script of another version must not be HTML.
     /// </summary>
     /// <param name="path">The path below <c>/ui/</c>.</param>
     public DashboardFile? Find(string path)
     {
         if (files.TryGetValue(path, out var file)) return file;
-        var isPage = !Path.HasExtension(path) && !path.StartsWith("assets/", StringComparison.Ordinal);
-        return isPage ? files.GetValueOrDefault(Index) : null;
+        return path.StartsWith("assets/", StringComparison.Ordinal) ? null : files.GetValueOrDefault(Index);
     }
 }

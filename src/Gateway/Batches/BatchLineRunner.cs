@@ -20,7 +20,8 @@ namespace Sluice.Gateway.Batches;
 /// continues a batch finds the jobs of the run before it.
 /// </summary>
 public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals signals, Dispatcher dispatcher,
-    CatalogWatcher catalog, TokenLimits tokens, BudgetGuard budgets, TokenCosts costs, TimeProvider time)
+    CatalogWatcher catalog, CanaryJobs canaries, TokenLimits tokens, BudgetGuard budgets, TokenCosts costs,
+    TimeProvider time)
 {
     /// <summary>The pause after a full queue, or after an error of Redis or of the payload folder.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
@@ -45,13 +46,17 @@ public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals
     public async Task<BatchResult> RunAsync(
         BatchState batch, BatchRequest request, BatchLine line, TimeSpan left, CancellationToken ct)
     {
+        using var trace = new BatchLineTrace(batch.Id, request.Trace);
         while (true)
         {
             try
             {
-                if (catalog.Current.FindByModel(line.Model) is { } deployment)
+                if (catalog.Current.FindByModel(line.Model) is { } named)
                 {
-                    if (await TryRunAsync(batch, request, line, deployment, left, ct) is { } job)
+                    // A run that continues a batch finds the job also if the shares have changed.
+                    var deployment = await canaries.PinAsync(
+                        named, line.Model, batch.Owner, JobId(batch.Id, line), ct);
+                    if (await TryRunAsync(batch, request, line, deployment, left, trace, ct) is { } job)
                         return BatchResult.From(batch.Id, line, request.Endpoint, job);
                 }
                 else if (!catalog.State.IsLost)
@@ -76,9 +81,12 @@ public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals
     /// <summary>Cancels the job of a line, if there is one.</summary>
     public async Task CancelAsync(string batch, BatchLine line, CancellationToken ct)
     {
-        if (catalog.Current.FindByModel(line.Model)?.Endpoint.Id is not { } endpoint) return;
-        await store.CancelAsync(endpoint, JobId(batch, line), ct);
-        dispatcher.StopJob(endpoint, JobId(batch, line));
+        if (catalog.Current.FindByModel(line.Model)?.Endpoint.Id is not { } named) return;
+        foreach (var endpoint in catalog.Current.CanariesOf(named).Select(c => c.Endpoint.Id).Append(named))
+        {
+            await store.CancelAsync(endpoint, JobId(batch, line), ct);
+            dispatcher.StopJob(endpoint, JobId(batch, line));
+        }
     }
 
     /// <summary>Deletes jobs whose results are in the output, so that a large batch does not fill Redis.</summary>
@@ -92,12 +100,11 @@ public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals
 
     /// <summary>Submits the job, and waits for its end. Null: it was not accepted, or Redis lost it.</summary>
     private async Task<Job?> TryRunAsync(BatchState batch, BatchRequest request, BatchLine line,
-        Deployment deployment, TimeSpan left, CancellationToken ct)
+        Deployment deployment, TimeSpan left, BatchLineTrace trace, CancellationToken ct)
     {
         var endpoint = deployment.Endpoint;
         var id = JobId(batch.Id, line);
-        var isResponse = request.Endpoint == BatchResponses.Endpoint;
-        var path = isResponse ? ResponseCreation.ChatPath : request.Endpoint;
+        var path = PathOf(request);
         // Lines wait for the next window of a budget that is used up, as long as the batch is not expired. A run that
         // continues a batch finds the jobs of the run before it, which have their reservations.
         if (budgets.Counts(endpoint.Id, batch.Owner)
@@ -109,13 +116,36 @@ public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals
         while (await tokens.TryReserveJobAsync(endpoint, batch.Owner, id, line.Body,
             TextRoutes.AssumedTokens("POST", path, deployment.Template.IsBuiltIn) ?? 0, ct) is { } wait)
             await Task.Delay(wait > Pause ? wait : Pause, time, ct);
-        var result = await store.SubmitAsync(new JobSubmission
+        var job = Submission(batch, request, line, deployment, left);
+        var result = await store.SubmitAsync(job with { Trace = trace.Start(endpoint.Id, id) }, ct);
+        trace.SetOutcome(result.Outcome);
+        if (result.Outcome != SubmitOutcome.Queued)
         {
-            Id = id,
+            await budgets.SettleJobAsync(endpoint.Id, batch.Owner, id, 0);
+            return null;
+        }
+
+        dispatcher.JobQueued(endpoint.Id);
+        while (true)
+        {
+            var ended = await reader.WaitAsync(endpoint.Id, id, Wait, ct);
+            ct.ThrowIfCancellationRequested();
+            if (ended is null or { Expired: true }) return null;
+            if (ended.IsFinal) return ended;
+        }
+    }
+
+    private JobSubmission Submission(
+        BatchState batch, BatchRequest request, BatchLine line, Deployment deployment, TimeSpan left)
+    {
+        var (endpoint, path) = (deployment.Endpoint, PathOf(request));
+        return new JobSubmission
+        {
+            Id = JobId(batch.Id, line),
             EndpointId = endpoint.Id,
             Flow = batch.Owner,
             Weight = costs.Weigh(endpoint.Id, batch.Owner, request.Weight),
-            Input = isResponse ? BatchResponses.ToChat(line) : line.Body,
+            Input = request.Endpoint == BatchResponses.Endpoint ? BatchResponses.ToChat(line) : line.Body,
             Path = path,
             Tokens = tokens.EstimateJob(deployment, path, line.Body),
             Ttl = left + Grace,
@@ -127,20 +157,10 @@ public sealed class BatchLineRunner(JobStore store, JobReader reader, JobSignals
             FlowMaxBytes = endpoint.Jobs.MaxKeyBytes,
             LowPriority = true,
             Watcher = signals.Watcher,
-        }, ct);
-        if (result.Outcome != SubmitOutcome.Queued)
-        {
-            await budgets.SettleJobAsync(endpoint.Id, batch.Owner, id, 0);
-            return null;
-        }
-
-        dispatcher.JobQueued(endpoint.Id);
-        while (true)
-        {
-            var job = await reader.WaitAsync(endpoint.Id, id, Wait, ct);
-            ct.ThrowIfCancellationRequested();
-            if (job is null or { Expired: true }) return null;
-            if (job.IsFinal) return job;
-        }
+        };
     }
+
+    /// <summary>The path of the requests to the workers.</summary>
+    private static string PathOf(BatchRequest request) =>
+        request.Endpoint == BatchResponses.Endpoint ? ResponseCreation.ChatPath : request.Endpoint;
 }

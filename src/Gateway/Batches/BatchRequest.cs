@@ -10,13 +10,15 @@ namespace Sluice.Gateway.Batches;
 /// <param name="Scope">The permissions of the key.</param>
 /// <param name="Weight">The weight of the key in the queue.</param>
 /// <param name="OutputSeconds">How long the output is kept, in seconds; 0: as long as other files.</param>
+/// <param name="Trace">The span of its submission; null: it was not recorded.</param>
 public sealed record BatchRequest(
     string Endpoint,
     string CompletionWindow,
     IReadOnlyDictionary<string, string>? Metadata,
     KeyScope Scope,
     double Weight,
-    long OutputSeconds)
+    long OutputSeconds,
+    string? Trace = null)
 {
     /// <summary>Reads the stored request.</summary>
     public static BatchRequest Parse(string json) =>

@@ -33,6 +33,25 @@ public sealed class CanaryJobs(CatalogWatcher catalog, JobStore store)
         return admission.SendTo(drawn);
     }
 
+    /// <summary>
+    /// Selects the endpoint of a job that has a fixed id: the one that has this job, or the one that the id draws.
+    /// </summary>
+    /// <param name="named">The endpoint that the job names.</param>
+    /// <param name="model">The model that the job names.</param>
+    /// <param name="flow">The owner of the job.</param>
+    /// <param name="job">The id.</param>
+    /// <param name="ct">Cancels the look-ups.</param>
+    public async Task<Deployment> PinAsync(
+        Deployment named, string model, string flow, string job, CancellationToken ct)
+    {
+        var canaries = catalog.Current.CanariesOf(named.Endpoint.Id);
+        if (canaries.Count == 0) return named;
+        var drawn = CanaryShare.Select(named, canaries, model, Draw(flow, job));
+        foreach (var other in canaries.Append(named).Where(d => d != drawn))
+            if (await store.LookAsync(other.Endpoint.Id, job, null, ct, withOutput: false) is not null) return other;
+        return drawn;
+    }
+
     /// <summary>Returns a number from 0 to 100 (exclusive) that depends only on the texts.</summary>
     private static double Draw(string flow, string key)
     {

@@ -6,6 +6,7 @@ using Sluice.Domain.Notation;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Batches;
 using Sluice.Gateway.Http;
+using Sluice.Gateway.Tracing;
 using Sluice.Storage.Batches;
 using Sluice.Storage.Files;
 
@@ -100,6 +101,8 @@ public sealed partial class BatchesApi(BatchStore batches, FileStore files, Batc
     private async Task StoreAsync(HttpContext context, StoredFile file, TimeSpan window, BatchRequest request)
     {
         var id = $"batch_{Guid.CreateVersion7():N}";
+        if (RequestTrace.Find(context)?.Server is { } span)
+            request = request with { Trace = TraceText.Format(span.Context) };
         if (!await batches.CreateAsync(id, file, request.Write(), window, context.RequestAborted))
         {
             await Problem.WriteAsync(context, StatusCodes.Status429TooManyRequests,

@@ -21,6 +21,22 @@ internal sealed class JobTrace : IDisposable
     }
 
     /// <summary>
+    /// Starts the trace of a line of a batch with its submission; null: it is not sampled. The sampler decides about
+    /// each line as about a request.
+    /// </summary>
+    /// <param name="endpoint">The endpoint.</param>
+    /// <param name="job">The job of the line.</param>
+    /// <param name="batch">The batch.</param>
+    /// <param name="stored">The context that the batch stores; null: its submission was not recorded.</param>
+    public static Activity? StartLine(string endpoint, string job, string batch, string? stored)
+    {
+        if (!Spans.AreEnabled) return null;
+        ActivityContext? link = TraceText.TryParse(stored, out var submission) ? submission : null;
+        var span = Spans.Start($"submit {endpoint}", ActivityKind.Producer, default, link: link);
+        return span is null ? null : SetTags(span, endpoint, job, "submit", "send").SetTag(SpanNames.Batch, batch);
+    }
+
+    /// <summary>
     /// Starts the trace of an attempt, with its wait; null: the submission was not recorded.
     /// </summary>
     /// <param name="endpoint">The endpoint.</param>

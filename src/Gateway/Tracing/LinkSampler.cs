@@ -5,7 +5,8 @@ namespace Sluice.Gateway.Tracing;
 
 /// <summary>
 /// Samples an attempt of a job if its submission was sampled: the attempt begins its own trace, which only has a link
-/// to the submission. Another sampler decides about all other traces.
+/// to the submission. Another sampler decides about all other traces, also about the lines of a sampled batch, of which
+/// there may be many.
 /// </summary>
 internal sealed class LinkSampler(Sampler others) : Sampler
 {
@@ -23,7 +24,8 @@ internal sealed class LinkSampler(Sampler others) : Sampler
 
     public override SamplingResult ShouldSample(in SamplingParameters samplingParameters)
     {
-        if (samplingParameters.ParentContext.TraceId == default && samplingParameters.Links is { } links)
+        if (samplingParameters.Kind == ActivityKind.Consumer && samplingParameters.ParentContext.TraceId == default
+            && samplingParameters.Links is { } links)
             foreach (var link in links)
                 if (link.Context.TraceFlags.HasFlag(ActivityTraceFlags.Recorded))
                     return new SamplingResult(SamplingDecision.RecordAndSample);

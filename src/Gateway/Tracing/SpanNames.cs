@@ -36,5 +36,6 @@ internal static class SpanNames
     public const string Worker = "sluice.worker";
     public const string Outcome = "sluice.outcome";
     public const string Attempt = "sluice.attempt";
+    public const string Batch = "sluice.batch";
     public const string Delivery = "sluice.delivery";
 }

@@ -21,6 +21,18 @@ public sealed class LinkSamplerTest
         Assert.Equal(expected, LinkSampler.Create(settings).ShouldSample(parameters).Decision);
     }
 
+    [Theory]
+    [InlineData("always_off", SamplingDecision.Drop)]
+    [InlineData("parentbased_always_off", SamplingDecision.Drop)]
+    [InlineData("parentbased_always_on", SamplingDecision.RecordAndSample)]
+    public void A_line_of_a_recorded_batch_is_sampled_like_a_request(string sampler, SamplingDecision expected)
+    {
+        var settings = TracingSettings.Read(n => n == "OTEL_TRACES_SAMPLER" ? sampler : null);
+        var parameters = new SamplingParameters(default, ActivityTraceId.CreateRandom(), "submit",
+            ActivityKind.Producer, null, [new ActivityLink(Context(recorded: true))]);
+        Assert.Equal(expected, LinkSampler.Create(settings).ShouldSample(parameters).Decision);
+    }
+
     [Fact]
     public void A_span_in_a_trace_follows_its_parent_and_not_its_links()
     {

@@ -67,7 +67,8 @@ public static class ControlPlaneServices
     /// </summary>
     public static IServiceCollection AddSluiceUserPods(this IServiceCollection services)
     {
-        services.AddSingleton<UserPodGpus>().AddSingleton<UserPodProbe>().AddSingleton<UserPodExecution>();
+        services.AddSingleton<UserPodGpus>().AddSingleton<UserPodProbe>().AddSingleton<UserPodMeter>()
+            .AddSingleton<UserPodExecution>();
         services.AddSingleton(s => new UserPodController(
             s.GetRequiredService<IUserPodHost>(),
             s.GetRequiredService<UserPodStore>(),
@@ -75,6 +76,7 @@ public static class ControlPlaneServices
             s.GetRequiredService<UserPodExecution>(),
             s.GetRequiredService<UserPodGpus>(),
             s.GetRequiredService<UserPodProbe>(),
+            s.GetRequiredService<UserPodMeter>(),
             s.GetRequiredService<UserPodOptions>(),
             s.GetRequiredService<TimeProvider>(),
             s.GetRequiredService<ILogger<UserPodController>>()));

@@ -52,4 +52,5 @@ public sealed record ContainerSummary(string Id, string State, IReadOnlyDictiona
 
 [JsonSerializable(typeof(ContainerInfo))]
 [JsonSerializable(typeof(ContainerSummary[]))]
+[JsonSerializable(typeof(ContainerStats))]
 internal sealed partial class EngineJson : JsonSerializerContext;

@@ -23,6 +23,9 @@ public sealed partial class DockerUserPodHost : IUserPodHost
     /// <summary>Characters of a log line that are returned.</summary>
     private const int MaxLine = 16 << 10;
 
+    /// <summary>Maximum concurrent measurements.</summary>
+    private const int MostMeasurements = 8;
+
     private readonly DockerSettings settings;
     private readonly HostId host;
     private readonly TimeProvider time;
@@ -158,6 +161,19 @@ public sealed partial class DockerUserPodHost : IUserPodHost
 
     public Task RemoveVolumeAsync(string podId, CancellationToken ct) =>
         engine.RemoveVolumeAsync(UserPodContainer.Name(podId), ct);
+
+    public async Task<IReadOnlyDictionary<string, UserPodReading>> MeasureAsync(
+        IReadOnlyCollection<UserPod> measured, CancellationToken ct)
+    {
+        var readings = new ConcurrentDictionary<string, UserPodReading>();
+        var options = new ParallelOptions { MaxDegreeOfParallelism = MostMeasurements, CancellationToken = ct };
+        await Parallel.ForEachAsync(measured, options, async (pod, stop) =>
+        {
+            if (await engine.StatsAsync(UserPodContainer.Name(pod.Id), stop) is { } stats
+                && stats.ToReading(pod.Spec.Container.Cpus) is { } reading) readings[pod.Id] = reading;
+        });
+        return readings;
+    }
 
     public async IAsyncEnumerable<UserPodLogLine> ReadLogAsync(
         string podId, UserPodLogRange range, [EnumeratorCancellation] CancellationToken ct)

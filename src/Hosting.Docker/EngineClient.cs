@@ -56,6 +56,15 @@ public sealed class EngineClient : IDisposable
         await NullWhenMissing(CallAsync(HttpMethod.Get, $"containers/{container}/json", null, ct)) is { } found
             ? found.Deserialize(EngineJson.Default.ContainerInfo) : null;
 
+    /// <summary>
+    /// Returns what a container uses now, or null if there is no such container. Daemons with an API older than 1.41 do
+    /// not know <c>one-shot</c>, and respond after their next measurement.
+    /// </summary>
+    public async Task<ContainerStats?> StatsAsync(string container, CancellationToken ct) =>
+        await NullWhenMissing(CallAsync(
+            HttpMethod.Get, $"containers/{container}/stats?stream=false&one-shot=true", null, ct)) is { } found
+            ? found.Deserialize(EngineJson.Default.ContainerStats) : null;
+
     /// <summary>Waits until a container has stopped, and returns its exit code.</summary>
     public async Task<int> WaitAsync(string container, CancellationToken ct)
     {

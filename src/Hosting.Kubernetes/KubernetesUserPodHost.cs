@@ -119,6 +119,11 @@ public sealed partial class KubernetesUserPodHost : IUserPodHost
 
     public Task RemoveVolumeAsync(string podId, CancellationToken ct) => objects.RemoveClaimAsync(podId, ct);
 
+    /// <summary>Kubernetes itself does not report what a Pod uses.</summary>
+    public Task<IReadOnlyDictionary<string, UserPodReading>> MeasureAsync(
+        IReadOnlyCollection<UserPod> measured, CancellationToken ct) =>
+        Task.FromResult<IReadOnlyDictionary<string, UserPodReading>>(new Dictionary<string, UserPodReading>());
+
     public async IAsyncEnumerable<UserPodLogLine> ReadLogAsync(
         string podId, UserPodLogRange range, [EnumeratorCancellation] CancellationToken ct)
     {

@@ -21,7 +21,7 @@ public sealed partial class GpuInventory(
     private string? known;
 
     /// <summary>
-    /// Raised when a GPU, slice or connection was added, removed or changed, except for the memory in use.
+    /// Raised when a GPU, slice or connection was added, removed or changed, except for memory and time in use.
     /// </summary>
     public event Action? Changed;
 
@@ -47,7 +47,10 @@ public sealed partial class GpuInventory(
         current = read.Error is null || !loaded.Task.IsCompleted ? read : current with { Error = read.Error };
         ReadAt = time.GetUtcNow();
         loaded.TrySetResult();
-        var comparable = current with { Gpus = [.. current.Gpus.Select(g => g with { UsedMiB = null })] };
+        var comparable = current with
+        {
+            Gpus = [.. current.Gpus.Select(g => g with { UsedMiB = null, Utilization = null })],
+        };
         var now = JsonSerializer.Serialize(comparable);
         if (now == known) return;
         known = now;

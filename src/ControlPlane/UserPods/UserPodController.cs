@@ -24,7 +24,7 @@ public sealed partial class UserPodController : BackgroundLoop
     /// <summary>Interval of the search for containers while no pod is declared.</summary>
     private static readonly TimeSpan SearchEvery = TimeSpan.FromSeconds(30);
 
-    /// <summary>Interval of the comparison of GPU claims, and of questions about activity.</summary>
+    /// <summary>Interval of the comparison of GPU claims, of questions about activity, and of measurements.</summary>
     private static readonly TimeSpan SlowEvery = TimeSpan.FromSeconds(5);
 
     /// <summary>
@@ -38,6 +38,7 @@ public sealed partial class UserPodController : BackgroundLoop
     private readonly UserPodExecution execution;
     private readonly UserPodGpus gpus;
     private readonly UserPodProbe probe;
+    private readonly UserPodMeter meter;
     private readonly UserPodOptions options;
     private readonly TimeProvider time;
     private readonly ILogger<UserPodController> logger;
@@ -51,6 +52,7 @@ public sealed partial class UserPodController : BackgroundLoop
 
     /// <summary>Whether a pod of the last round waits for the end of another one's step.</summary>
     private volatile bool isShort;
+    private Task measuring = Task.CompletedTask;
     private string? node;
     private string? installation;
     private long searched;
@@ -63,6 +65,7 @@ public sealed partial class UserPodController : BackgroundLoop
         UserPodExecution execution,
         UserPodGpus gpus,
         UserPodProbe probe,
+        UserPodMeter meter,
         UserPodOptions options,
         TimeProvider time,
         ILogger<UserPodController> logger)
@@ -74,6 +77,7 @@ public sealed partial class UserPodController : BackgroundLoop
         this.execution = execution;
         this.gpus = gpus;
         this.probe = probe;
+        this.meter = meter;
         this.options = options;
         this.time = time;
         this.logger = logger;
@@ -114,7 +118,7 @@ public sealed partial class UserPodController : BackgroundLoop
         finally
         {
             await stop.CancelAsync();
-            await Task.WhenAll([.. steps.Values, .. questions.Values]);
+            await Task.WhenAll([.. steps.Values, .. questions.Values, measuring]);
             if (node is not null)
                 await Failures.WatchAsync("Giving up the control of the pods", store.ReleaseAsync(node));
         }
@@ -153,6 +157,8 @@ public sealed partial class UserPodController : BackgroundLoop
                 slow = time.GetTimestamp();
                 await CompareClaimsAsync(own, ct);
                 foreach (var entry in own) Ask(entry, ct);
+                if (measuring.IsCompleted)
+                    measuring = Failures.WatchAsync("Measuring the pods", meter.MeasureAsync(own, ct));
             }
         }
         finally

@@ -29,6 +29,9 @@ public sealed record Gpu
     /// <summary>Memory in use by any process, in MiB.</summary>
     public long? UsedMiB { get; init; }
 
+    /// <summary>Share of the last sampling interval in which the GPU computed, percent.</summary>
+    public int? Utilization { get; init; }
+
     public ComputeCapability ComputeCapability { get; init; }
 
     /// <summary>The driver version, for example <c>580.95.05</c>.</summary>

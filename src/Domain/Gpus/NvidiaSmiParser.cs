@@ -12,7 +12,7 @@ public static partial class NvidiaSmiParser
     /// <summary>The queried fields, in addition to those that every driver supports (<see cref="OldQuery"/>).</summary>
     public const string Query = OldQuery
         + ",compute_cap,compute_mode,mig.mode.current,ecc.errors.uncorrected.volatile.total,"
-        + "retired_pages.pending,remapped_rows.pending,remapped_rows.failure";
+        + "retired_pages.pending,remapped_rows.pending,remapped_rows.failure,utilization.gpu";
 
     /// <summary>
     /// The fields for drivers that reject the complete query because they do not support one of its fields.
@@ -137,6 +137,7 @@ public static partial class NvidiaSmiParser
             // Inside a MIG slice the memory may be unknown, but the model is known.
             MemoryMiB = Number(field("memory.total")) ?? (model?.MemoryGb ?? 0) * 1024L,
             UsedMiB = Number(field("memory.used")),
+            Utilization = (int?)Number(field("utilization.gpu")),
             ComputeCapability = ComputeCapability.Parse(field("compute_cap")) ?? model?.ComputeCapability ?? default,
             ComputeMode = field("compute_mode") switch
             {

@@ -264,7 +264,8 @@ public static partial class GatewayHost
         services.AddSingleton(settings.Host.CreateUserPods);
         services.AddSluiceUserPods();
         services.AddSingleton<UserPodConnections>().AddSingleton<UserPodLinks>().AddSingleton<UserPodProxy>();
-        services.AddSingleton<UserPodLogs>().AddSingleton<UserPodService>();
+        services.AddSingleton<UserPodLogs>().AddSingleton<UserPodService>()
+            .AddSingleton<UserPodFiguresReader>();
         services.AddSingleton<UserPodsApi>().AddSingleton<RunPodPodsApi>();
         services.AddHostedService(s => s.GetRequiredService<UserPodConnections>());
     }

@@ -52,8 +52,8 @@ public sealed record RunPodPod
 
     public required string? Template { get; init; }
 
-    /// <summary>Cost in USD per hour; 0: Sluice has no price for it.</summary>
-    public double Cost => 0;
+    /// <summary>Cost per hour in the currency of the prices; 0: it holds nothing; null: no price is known.</summary>
+    public required double? Cost { get; init; }
 
     public required bool Locked { get; init; }
 
@@ -65,7 +65,7 @@ public sealed record RunPodPod
 
     public required DateTimeOffset? StartedAt { get; init; }
 
-    internal static RunPodPod From(UserPodEntry entry, HostString host, DateTimeOffset now)
+    internal static RunPodPod From(UserPodEntry entry, HostString host, UserPodFigures figures)
     {
         var (pod, state, _) = entry;
         var (spec, status) = (pod.Spec, UserPodActions.StatusOf(pod, state));
@@ -89,12 +89,25 @@ public sealed record RunPodPod
                 ? new RunPodCpu("cpu", (int)Math.Ceiling(spec.Container.Cpus), spec.Container.Memory / Gigabyte) : null,
             Ssh = new RunPodSsh(null, ssh is { } port ? RunPodSshEndpoint.Create(host.Host, port) : null),
             Template = spec.Template.Length > 0 ? spec.Template : null,
+            Cost = figures.CostOf(entry),
             Locked = pod.Locked,
-            Runtime = status == UserPodStatus.Running
-                ? new RunPodRuntime((long)(now - (started ?? now)).TotalSeconds, PortsOf(entry, host)) : null,
+            Runtime = status == UserPodStatus.Running ? RuntimeOf(entry, host, figures) : null,
             CreatedAt = pod.CreatedAt,
             StartedAt = started,
         };
+    }
+
+    private static RunPodRuntime RuntimeOf(UserPodEntry entry, HostString host, UserPodFigures figures)
+    {
+        var used = figures.UtilizationOf(entry);
+        var gpus = entry.State.Devices.Count == 0 ? []
+            : used?.Gpus?.Select(g => new RunPodGpuUtilization(g.Percent, g.MemoryPercent)).ToList();
+        return new RunPodRuntime(
+            (long)(figures.Now - (entry.State.StartedAt ?? figures.Now)).TotalSeconds,
+            gpus,
+            used?.CpuPercent is { } cpu ? new RunPodUtilization(cpu) : null,
+            used?.MemoryPercent is { } memory ? new RunPodUtilization(memory) : null,
+            PortsOf(entry, host));
     }
 
     private static List<RunPodPort> PortsOf(UserPodEntry entry, HostString host) =>
@@ -134,8 +147,21 @@ public sealed record RunPodSshEndpoint(string Host, int Port, string Username, s
 /// <summary>Whether the pod has an address that is reachable from other machines.</summary>
 public sealed record RunPodNetworking(bool Enabled);
 
-/// <summary>The live state of a running pod. <paramref name="Uptime"/> is in seconds.</summary>
-public sealed record RunPodRuntime(long Uptime, IReadOnlyList<RunPodPort> Ports);
+/// <summary>
+/// The live state of a running pod. <paramref name="Uptime"/> is in seconds. Null: there is no source for it.
+/// </summary>
+public sealed record RunPodRuntime(
+    long Uptime,
+    IReadOnlyList<RunPodGpuUtilization>? Gpus,
+    RunPodUtilization? Cpu,
+    RunPodUtilization? Memory,
+    IReadOnlyList<RunPodPort> Ports);
+
+/// <summary>A share of what the pod may use, percent.</summary>
+public sealed record RunPodUtilization(int Util);
+
+/// <summary>The utilization of a GPU and of its memory, percent.</summary>
+public sealed record RunPodGpuUtilization(int Util, int? MemoryUtil);
 
 /// <summary>A port of a running pod.</summary>
 public sealed record RunPodPort(int Private, int? Public, string Type, string? Ip);

@@ -9,7 +9,8 @@ namespace Sluice.Gateway.UserPods;
 /// <summary>
 /// <c>/v2/pods</c>: the pods of RunPod's API v2, for its clients. Source: RunPod's OpenAPI document, November 2026.
 /// </summary>
-public sealed class RunPodPodsApi(UserPodService service, UserPodCatalog pods, UserPodLogs logs, TimeProvider time)
+public sealed class RunPodPodsApi(
+    UserPodService service, UserPodCatalog pods, UserPodLogs logs, UserPodFiguresReader figures)
 {
     /// <summary>Maps the routes.</summary>
     public void Map(IEndpointRouteBuilder routes)
@@ -41,10 +42,10 @@ public sealed class RunPodPodsApi(UserPodService service, UserPodCatalog pods, U
     private async Task ListAsync(HttpContext context)
     {
         await pods.RefreshAsync(context.RequestAborted);
-        var all = pods.All.Where(p => p.Pod.Goal != UserPodGoal.Terminated);
-        var now = time.GetUtcNow();
+        var all = pods.All.Where(p => p.Pod.Goal != UserPodGoal.Terminated).ToList();
+        var read = await figures.ReadAsync(all, context.RequestAborted);
         await context.Response.WriteAsJsonAsync(
-            new RunPodPodList([.. all.Select(p => RunPodPod.From(p, context.Request.Host, now))]),
+            new RunPodPodList([.. all.Select(p => RunPodPod.From(p, context.Request.Host, read))]),
             context.RequestAborted);
     }
 
@@ -104,8 +105,12 @@ public sealed class RunPodPodsApi(UserPodService service, UserPodCatalog pods, U
         return null;
     }
 
-    private Task WriteAsync(HttpContext context, UserPodEntry entry) => context.Response.WriteAsJsonAsync(
-        RunPodPod.From(entry, context.Request.Host, time.GetUtcNow()), context.RequestAborted);
+    private async Task WriteAsync(HttpContext context, UserPodEntry entry)
+    {
+        var read = await figures.ReadAsync([entry], context.RequestAborted);
+        await context.Response.WriteAsJsonAsync(
+            RunPodPod.From(entry, context.Request.Host, read), context.RequestAborted);
+    }
 
     /// <summary>An unknown template is 404, and invalid fields are 422, as RunPod answers.</summary>
     private static Task RefuseAsync(HttpContext context, UserPodResult result)

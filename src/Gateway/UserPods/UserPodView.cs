@@ -21,6 +21,9 @@ namespace Sluice.Gateway.UserPods;
 /// <param name="IdleStopAt">When it is stopped if it stays idle; null: never.</param>
 /// <param name="StopAt">When it is stopped in any case; null: never.</param>
 /// <param name="TerminateAt">When it is terminated; null: never.</param>
+/// <param name="CostPerHour">What an hour costs now; 0: it holds nothing; null: there is no price for it.</param>
+/// <param name="Currency">The currency of the cost; null: there are no prices.</param>
+/// <param name="Utilization">What it uses; null: it does not run, or its host has no source.</param>
 /// <param name="Locked">Whether stop, restart and terminate are refused.</param>
 public sealed record UserPodView(
     string Id,
@@ -38,10 +41,13 @@ public sealed record UserPodView(
     DateTimeOffset? IdleStopAt,
     DateTimeOffset? StopAt,
     DateTimeOffset? TerminateAt,
+    double? CostPerHour,
+    string? Currency,
+    UserPodUtilization? Utilization,
     bool Locked)
 {
     internal static UserPodView From(
-        UserPodEntry entry, DateTimeOffset? activeAt, UserPodRouting routing, HostString host)
+        UserPodEntry entry, DateTimeOffset? activeAt, UserPodFigures figures, UserPodRouting routing, HostString host)
     {
         var (pod, state, node) = entry;
         var stops = UserPodDeadlines.IdleStopAt(pod, state, activeAt);
@@ -64,6 +70,9 @@ public sealed record UserPodView(
             stops,
             pod.Goal != UserPodGoal.Running ? null : pod.StopAt < byDuration ? pod.StopAt : byDuration ?? pod.StopAt,
             pod.TerminateAt,
+            figures.CostOf(entry),
+            figures.Currency,
+            figures.UtilizationOf(entry),
             pod.Locked);
     }
 

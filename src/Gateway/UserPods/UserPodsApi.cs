@@ -14,6 +14,7 @@ public sealed class UserPodsApi(
     UserPodCatalog pods,
     UserPodLinks links,
     UserPodLogs logs,
+    UserPodFiguresReader figures,
     UserPodRouting routing)
 {
     private const int MaxPath = 2000;
@@ -22,7 +23,7 @@ public sealed class UserPodsApi(
     private static readonly string[] ReadOnly =
     [
         "id", "status", "reason", "actions", "owner", "node", "devices", "createdAt", "startedAt", "lastActiveAt",
-        "idleStopAt", "stopAt", "terminateAt",
+        "idleStopAt", "stopAt", "terminateAt", "costPerHour", "currency", "utilization",
     ];
 
     /// <summary>Maps the routes.</summary>
@@ -70,9 +71,10 @@ public sealed class UserPodsApi(
         var caller = context.Admission().Caller!;
         var activity = await store.ReadActivityAsync(context.RequestAborted);
         var seen = pods.All.Where(p => p.Pod.Goal != UserPodGoal.Terminated
-            && (caller.Scope.MayRead || caller.Scope.MayOpenPod(p.Pod.Id, p.Pod.Owner == caller.KeyId)));
+            && (caller.Scope.MayRead || caller.Scope.MayOpenPod(p.Pod.Id, p.Pod.Owner == caller.KeyId))).ToList();
+        var read = await figures.ReadAsync(seen, context.RequestAborted);
         await context.Response.WriteAsJsonAsync(
-            new UserPodList([.. seen.Select(p => View(context, p, activity))]), context.RequestAborted);
+            new UserPodList([.. seen.Select(p => View(context, p, activity, read))]), context.RequestAborted);
     }
 
     private async Task CreateAsync(HttpContext context)
@@ -166,12 +168,14 @@ public sealed class UserPodsApi(
     private async Task WriteAsync(HttpContext context, UserPodEntry entry)
     {
         var activity = await store.ReadActivityAsync(context.RequestAborted);
-        await context.Response.WriteAsJsonAsync(View(context, entry, activity), context.RequestAborted);
+        var read = await figures.ReadAsync([entry], context.RequestAborted);
+        await context.Response.WriteAsJsonAsync(View(context, entry, activity, read), context.RequestAborted);
     }
 
     private UserPodView View(
-        HttpContext context, UserPodEntry entry, IReadOnlyDictionary<string, DateTimeOffset> activity) =>
-        UserPodView.From(entry, activity.TryGetValue(entry.Pod.Id, out var at) ? at : null, routing,
+        HttpContext context, UserPodEntry entry, IReadOnlyDictionary<string, DateTimeOffset> activity,
+        UserPodFigures read) =>
+        UserPodView.From(entry, activity.TryGetValue(entry.Pod.Id, out var at) ? at : null, read, routing,
             context.Request.Host);
 
     /// <summary>Reads a body, or writes a 400 response and returns null.</summary>

@@ -93,6 +93,22 @@ public sealed class ProcessUserPodHost(ProcessPodSettings settings, HostId host,
         return Task.CompletedTask;
     }
 
+    public Task<IReadOnlyDictionary<string, UserPodReading>> MeasureAsync(
+        IReadOnlyCollection<UserPod> measured, CancellationToken ct)
+    {
+        var running = measured.Select(p => pods.GetValueOrDefault(p.Id)).OfType<UserPodProcess>()
+            .Where(p => !p.Exited.IsCompleted).ToList();
+        var now = time.GetUtcNow();
+        var sessions = SessionUse.Read(running.Select(p => p.Id).ToHashSet());
+        var memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        var readings = new Dictionary<string, UserPodReading>();
+        foreach (var pod in running)
+            if (sessions.TryGetValue(pod.Id, out var use))
+                readings[pod.Start.Pod.Id] =
+                    new UserPodReading(now, use.CpuTime, Environment.ProcessorCount, use.Memory, memory);
+        return Task.FromResult<IReadOnlyDictionary<string, UserPodReading>>(readings);
+    }
+
     public async IAsyncEnumerable<UserPodLogLine> ReadLogAsync(
         string podId, UserPodLogRange range, [EnumeratorCancellation] CancellationToken ct)
     {

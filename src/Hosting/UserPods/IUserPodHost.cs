@@ -44,6 +44,14 @@ public interface IUserPodHost : IDisposable
     /// <summary>Deletes the volume of a pod that has no container.</summary>
     Task RemoveVolumeAsync(string podId, CancellationToken ct);
 
+    /// <summary>
+    /// Measures what running pods use, by pod. A pod that does not run, or for which the host has no source, has no
+    /// reading: a host never estimates.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The host does not respond now.</exception>
+    Task<IReadOnlyDictionary<string, UserPodReading>> MeasureAsync(
+        IReadOnlyCollection<UserPod> measured, CancellationToken ct);
+
     /// <summary>Returns the output of a pod's program, the oldest line first.</summary>
     /// <param name="podId">The pod.</param>
     /// <param name="range">Which lines.</param>

@@ -35,11 +35,13 @@ public sealed class UserPodStore(RedisStore redis, string token)
     private static readonly Script List = Script.Load("user-pod-list");
     private static readonly Script LeaseLua = Script.Load("user-pod-lease");
     private static readonly Script Active = Script.Load("user-pod-active");
+    private static readonly Script Use = Script.Load("user-pod-use");
 
     private static readonly RedisKey Declared = "sluice:{userpods}:declared";
     private static readonly RedisKey Observed = "sluice:{userpods}:observed";
     private static readonly RedisKey Assigned = "sluice:{userpods}:assigned";
     private static readonly RedisKey Activity = "sluice:{userpods}:active";
+    private static readonly RedisKey Used = "sluice:{userpods}:used";
     private static readonly RedisKey Version = "sluice:{userpods}:version";
     private static readonly RedisKey Secret = "sluice:{userpods}:secret";
     private static readonly RedisKey Installation = "sluice:{userpods}:installation";
@@ -129,7 +131,7 @@ public sealed class UserPodStore(RedisStore redis, string token)
     /// <summary>Deletes the records of a terminated pod.</summary>
     public Task ForgetAsync(string node, UserPod pod, CancellationToken ct) => Forget.RunAsync(
         redis.Database,
-        [LeaseOf(node), Declared, Observed, Assigned, Activity, Version, EventsOf(pod.Id)],
+        [LeaseOf(node), Declared, Observed, Assigned, Activity, Version, EventsOf(pod.Id), Used],
         [token, pod.Id, pod.Revision, NewVersion()]).WaitAsync(ct);
 
     /// <summary>Records the last activity of pods.</summary>
@@ -143,6 +145,26 @@ public sealed class UserPodStore(RedisStore redis, string token)
         (await redis.Database.HashGetAllAsync(Activity).WaitAsync(ct)).ToDictionary(
             e => (string)e.Name!,
             e => DateTimeOffset.FromUnixTimeMilliseconds((long)e.Value));
+
+    /// <summary>Records what pods use.</summary>
+    public Task RecordUtilizationAsync(
+        IReadOnlyCollection<(string PodId, UserPodUtilization Used)> pods, CancellationToken ct) =>
+        Use.RunAsync(redis.Database, [Used, Declared],
+            [.. pods.SelectMany(p => new RedisValue[]
+            {
+                p.PodId, JsonSerializer.Serialize(p.Used, UserPodStoreJson.Default.UserPodUtilization),
+            })]).WaitAsync(ct);
+
+    /// <summary>Returns the last measurement of each of some pods that has one.</summary>
+    public async Task<IReadOnlyDictionary<string, UserPodUtilization>> ReadUtilizationAsync(
+        IReadOnlyList<string> podIds, CancellationToken ct)
+    {
+        if (podIds.Count == 0) return new Dictionary<string, UserPodUtilization>();
+        var values = await redis.Database.HashGetAsync(Used, [.. podIds.Select(id => (RedisValue)id)]).WaitAsync(ct);
+        return podIds.Zip(values).Where(p => p.Second.HasValue).ToDictionary(
+            p => p.First,
+            p => JsonSerializer.Deserialize((string)p.Second!, UserPodStoreJson.Default.UserPodUtilization)!);
+    }
 
     /// <summary>Returns the events of a pod, the oldest first.</summary>
     public async Task<IReadOnlyList<UserPodEvent>> ReadEventsAsync(string podId, CancellationToken ct)

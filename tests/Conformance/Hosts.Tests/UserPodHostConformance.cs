@@ -27,6 +27,9 @@ public abstract class UserPodHostConformance
     /// </summary>
     protected abstract string Server { get; }
 
+    /// <summary>Whether the host has a source for what pods use.</summary>
+    protected virtual bool Measures => true;
+
     [Fact]
     public async Task A_repeated_start_changes_nothing()
     {
@@ -217,6 +220,33 @@ public abstract class UserPodHostConformance
     }
 
     [Fact]
+    public async Task A_running_pod_is_measured_and_no_other_one()
+    {
+        var start = Start("echo up; while :; do :; done");
+        Assert.Null(await MeasureAsync(start.Pod));
+        await StartAsync(start);
+        await LinesAsync(start.Pod, "up");
+        var first = await MeasureAsync(start.Pod);
+        Assert.Equal(Measures, first is not null);
+        if (first is not null)
+        {
+            var later = (await Eventually.BecomesAsync(() => MeasureAsync(start.Pod),
+                r => r!.CpuTime - first.CpuTime > TimeSpan.FromMilliseconds(200), "the processor time increases"))!;
+            // One loop uses at most one processor. Process times are counted in steps of 10 ms.
+            Assert.InRange(later.CpuTime!.Value - first.CpuTime!.Value, TimeSpan.FromMilliseconds(200),
+                later.At - first.At + TimeSpan.FromMilliseconds(100));
+            Assert.InRange(later.CpuLimit!.Value, 1, 4096);
+            Assert.InRange(later.Memory!.Value, 1 << 10, 1L << 30);
+            Assert.InRange(later.MemoryLimit!.Value, later.Memory.Value, 1L << 50);
+        }
+
+        await Host.StopAsync(start.Pod, default);
+        Assert.Null(await MeasureAsync(start.Pod));
+        await EndAsync(start.Pod);
+        Assert.Null(await MeasureAsync(start.Pod));
+    }
+
+    [Fact]
     public async Task A_program_that_does_not_exist_is_named_in_the_reason()
     {
         var start = Start("", Base with { Command = ["/no/such/program"] });
@@ -238,6 +268,9 @@ public abstract class UserPodHostConformance
 
     /// <summary>Creates a file in the volume of a running pod, from outside.</summary>
     protected abstract Task TouchAsync(UserPod pod, string name);
+
+    private async Task<UserPodReading?> MeasureAsync(UserPod pod) =>
+        (await Host.MeasureAsync([pod], default)).GetValueOrDefault(pod.Id);
 
     protected Task StartAsync(UserPodStart start) => Host.StartAsync(start, _ => { }, default);
 

@@ -66,6 +66,43 @@ public sealed class RunPodPodsTest(PodsGateway pods) : IClassFixture<PodsGateway
     }
 
     [Fact]
+    public async Task A_running_pod_has_its_cost_and_what_it_uses()
+    {
+        var (status, made) = await pods.SendAsync(HttpMethod.Post, "/v2/pods", """
+            {"name":"n","templateId":"shell","cpu":{"id":"c","vcpuCount":2},"args":"'while :; do :; done'"}
+            """);
+        Assert.True(status == 201, made.ToJsonString());
+        var id = (string)made["id"]!;
+        var pod = await UntilAsync(id, "RUNNING");
+        Assert.True(pod.ContainsKey("cost"));
+        Assert.Null(pod["cost"]);
+        Assert.Equal(200, (await pods.SendAsync(HttpMethod.Put, "/api/v1/prices",
+            """{"currency":"EUR","prices":[{"gpu":"cpu","from":"2020-01-01T00:00:00Z","perHour":0.25}]}""")).Status);
+
+        pod = await pods.Gateway.UntilAsync($"/v2/pods/{id}", p => p["runtime"]!["cpu"] is not null);
+        Assert.Equal(0.25, (double)pod["cost"]!);
+        var runtime = pod["runtime"]!.AsObject();
+        Assert.Equal(["uptime", "gpus", "cpu", "memory", "ports"], runtime.Select(f => f.Key));
+        // A loop uses at most one processor of several.
+        Assert.InRange((int)runtime["cpu"]!["util"]!, 1, 100);
+        Assert.InRange((int)runtime["memory"]!["util"]!, 0, 100);
+        Assert.Empty(runtime["gpus"]!.AsArray());
+        var own = await pods.Gateway.GetAsync($"/api/v1/pods/{id}");
+        Assert.Equal((0.25, "EUR"), ((double)own["costPerHour"]!, (string?)own["currency"]));
+        Assert.InRange((double)own["utilization"]!["cpus"]!, 0.01, 1.2);
+        Assert.InRange((long)own["utilization"]!["memory"]!, 1 << 10, 1L << 30);
+
+        await ActAsync(id, "stop");
+        var stopped = await UntilAsync(id, "EXITED");
+        Assert.Equal((null, 0), (stopped["runtime"], (double)stopped["cost"]!));
+        own = await pods.Gateway.GetAsync($"/api/v1/pods/{id}");
+        Assert.Null(own["utilization"]);
+        await ActAsync(id, "terminate");
+        Assert.Equal(200, (await pods.SendAsync(HttpMethod.Put, "/api/v1/prices",
+            """{"currency":"EUR","prices":[]}""")).Status);
+    }
+
+    [Fact]
     public async Task A_pod_is_deleted()
     {
         var id = (string)(await pods.SendAsync(HttpMethod.Post, "/v2/pods", New)).Answer["id"]!;

@@ -232,7 +232,24 @@ export interface Pod {
   idleStopAt: string | null;
   stopAt: string | null;
   terminateAt: string | null;
+  /** Null: there is no price for it. */
+  costPerHour: number | null;
+  currency: string | null;
+  /** Null: it does not run, or its host has no source. */
+  utilization: PodUtilization | null;
   locked: boolean;
+}
+
+/** What a running pod uses. Unknown values are null. */
+export interface PodUtilization {
+  at: string;
+  cpus: number | null;
+  cpuLimit: number | null;
+  cpuPercent: number | null;
+  memory: number | null;
+  memoryLimit: number | null;
+  memoryPercent: number | null;
+  gpus: { percent: number; memoryPercent: number | null }[] | null;
 }
 
 export interface Delivery {

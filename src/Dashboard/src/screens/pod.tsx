@@ -1,5 +1,6 @@
 import { useRef, useState } from "preact/hooks";
 import { path } from "../lib/api";
+import { bytes, money } from "../lib/format";
 import { useEvents, useGet } from "../lib/live";
 import { link } from "../lib/router";
 import type { Pod } from "../lib/types";
@@ -34,6 +35,11 @@ export function PodScreen({ parts }: { parts: string[] }) {
                   <dt>Owner</dt><dd>{pod.owner}</dd>
                   <dt>Node</dt><dd>{pod.node ?? "–"}</dd>
                   <dt>Devices</dt><dd>{pod.devices.join(", ") || "none"}</dd>
+                  <dt>Cost</dt>
+                  <dd>
+                    {pod.costPerHour === null ? "no price" : `${money(pod.costPerHour)} ${pod.currency ?? ""} per h`}
+                  </dd>
+                  <Uses pod={pod} />
                   <dt>Created</dt><dd><Time at={pod.createdAt} /></dd>
                   <dt>Started</dt><dd><Time at={pod.startedAt} /></dd>
                   <dt>Last active</dt><dd><Time at={pod.lastActiveAt} /></dd>
@@ -50,6 +56,29 @@ export function PodScreen({ parts }: { parts: string[] }) {
       </div>
     </>
   );
+}
+
+/** What the pod uses; only what its host measures is shown. */
+function Uses({ pod: { utilization: used, devices } }: { pod: Pod }) {
+  if (!used) return null;
+  return (
+    <>
+      {used.cpus === null ? null
+        : <><dt>Processors</dt><dd>{share(used.cpus.toFixed(2), used.cpuLimit, used.cpuPercent)}</dd></>}
+      {used.memory === null ? null
+        : <><dt>Memory</dt>
+          <dd>{share(bytes(used.memory), used.memoryLimit === null ? null : bytes(used.memoryLimit),
+            used.memoryPercent)}</dd></>}
+      {devices.length > 0 && used.gpus
+        ? <><dt>GPU use</dt>
+          <dd>{used.gpus.map((g) => `${g.percent} %, memory ${g.memoryPercent ?? "–"} %`).join("; ")}</dd></>
+        : null}
+    </>
+  );
+}
+
+function share(used: string, limit: string | number | null, percent: number | null): string {
+  return used + (limit === null ? "" : ` of ${limit}`) + (percent === null ? "" : ` (${percent} %)`);
 }
 
 function PodLog({ id }: { id: string }) {

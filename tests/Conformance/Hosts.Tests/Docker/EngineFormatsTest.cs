@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Sluice.Domain.Declarations;
 using Sluice.Hosting.Docker;
@@ -30,6 +31,24 @@ public sealed class EngineFormatsTest
         Assert.Equal(16 << 10, lines[0].Length);
         Assert.Equal("next", lines[1]);
     }
+
+    [Theory]
+    [InlineData("""{"usage":5000,"limit":9000,"stats":{"inactive_file":1000,"file":3}}""", 4000L, 9000L)]
+    [InlineData("""{"usage":5000,"limit":18446744073709551615,"stats":{"total_inactive_file":1000}}""", 4000L,
+        long.MaxValue)]
+    [InlineData("""{"usage":500,"limit":9000,"stats":{"inactive_file":1000}}""", 500L, 9000L)]
+    [InlineData("{}", null, null)]
+    public void The_memory_of_a_container_is_that_without_the_file_cache(string memory, long? used, long? limit)
+    {
+        var reading = Stats("2026-11-30T12:00:00.123456789Z", memory).ToReading(0)!;
+        Assert.Equal((used, limit), (reading.Memory, reading.MemoryLimit));
+        Assert.Equal((TimeSpan.FromSeconds(2.5), 8), (reading.CpuTime, reading.CpuLimit));
+        Assert.Equal(0.5, Stats("2026-11-30T12:00:00Z", memory).ToReading(0.5)!.CpuLimit);
+    }
+
+    [Fact]
+    public void A_container_that_does_not_run_has_no_reading() =>
+        Assert.Null(Stats("0001-01-01T00:00:00Z", "{}").ToReading(0));
 
     [Fact]
     public void A_pull_reports_its_progress_and_why_it_failed()
@@ -114,6 +133,14 @@ public sealed class EngineFormatsTest
         Assert.Contains("SLUICE_DOCKER_NETWORK", network, StringComparison.Ordinal);
         Assert.Equal("something new", StartFailure.Explain("something new", "i", settings));
     }
+
+    private static ContainerStats Stats(string read, string memory) => JsonSerializer.Deserialize(
+        $$"""
+        {
+          "read": "{{read}}", "pids_stats": {}, "memory_stats": {{memory}},
+          "cpu_stats": { "cpu_usage": { "total_usage": 2500000000, "percpu_usage": [1] }, "online_cpus": 8 }
+        }
+        """, EngineJson.Default.ContainerStats)!;
 
     private static byte[] Frame(byte stream, string text)
     {

@@ -30,6 +30,8 @@ public sealed class KubernetesUserPodHostTest : UserPodHostConformance, IAsyncLi
 
     protected override string Volume => "\"$FOLDER\"";
 
+    protected override bool Measures => false;
+
     protected override string Server => "exec /usr/bin/python3 -m http.server \"$PORT\"";
 
     public async ValueTask InitializeAsync()

@@ -10,6 +10,9 @@ internal sealed class ScriptedUserPodHost : IUserPodHost
 {
     private readonly ConcurrentDictionary<string, UserPodInstance> pods = new();
 
+    /// <summary>What the host measures.</summary>
+    public ConcurrentDictionary<string, UserPodReading> Readings { get; } = new();
+
     public int Running => pods.Values.Count(p => p.State == UserPodInstanceState.Running);
 
     public Task<string> FindNodeAsync(CancellationToken ct) => Task.FromResult("node-1");
@@ -46,6 +49,10 @@ internal sealed class ScriptedUserPodHost : IUserPodHost
     public Task<bool> HasVolumeAsync(string podId, CancellationToken ct) => Task.FromResult(false);
 
     public Task RemoveVolumeAsync(string podId, CancellationToken ct) => Task.CompletedTask;
+
+    public Task<IReadOnlyDictionary<string, UserPodReading>> MeasureAsync(
+        IReadOnlyCollection<UserPod> measured, CancellationToken ct) =>
+        Task.FromResult<IReadOnlyDictionary<string, UserPodReading>>(Readings.ToDictionary());
 
     public async IAsyncEnumerable<UserPodLogLine> ReadLogAsync(
         string podId, UserPodLogRange range, [EnumeratorCancellation] CancellationToken ct)

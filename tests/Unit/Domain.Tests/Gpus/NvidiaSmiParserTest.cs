@@ -28,6 +28,19 @@ public sealed class NvidiaSmiParserTest
             (gpus[1].ComputeMode, gpus[1].MigEnabled, gpus[1].Fault));
     }
 
+    [Fact]
+    public void The_utilization_is_parsed_if_the_driver_reports_it()
+    {
+        const string head = "index, uuid, name, driver_version, memory.total [MiB], memory.used [MiB], "
+            + "utilization.gpu [%]\n";
+        var gpus = NvidiaSmiParser.Gpus(head + """
+            0, GPU-1, NVIDIA H200, 580.159, 143771, 512, 37
+            1, GPU-2, NVIDIA H200, 580.159, 143771, 512, [N/A]
+            """);
+        Assert.Equal([37, null], gpus.Select(g => g.Utilization));
+        Assert.Contains("utilization.gpu", NvidiaSmiParser.Query, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("[N/A]")]
     [InlineData("[Not Supported]")]

@@ -1,6 +1,7 @@
 using Sluice.ControlPlane.Leadership;
 using Sluice.ControlPlane.Nodes;
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Gpus;
 using Sluice.Domain.Placement;
 using Sluice.Domain.Usage;
 using Sluice.Storage.Fleet;
@@ -87,17 +88,34 @@ internal sealed class GpuAllocator(FleetNodes nodes, GpuStore store)
         var results = new List<(PendingGpuStarts Order, IReadOnlyList<Placed> Placed)>();
         // In a fleet of one kind of host, all templates can run on all nodes, and one call places all requests.
         foreach (var group in orders.Values.OrderBy(o => o.EndpointId, StringComparer.Ordinal)
-            .GroupBy(o => nodes.FleetFor(o.Deployment.Template).Inventory)
+            .GroupBy(o => nodes.FleetFor(o.Deployment.Template, o.FailingHosts).Inventory)
             .OrderByDescending(g => g.Max(o => o.Deployment.Endpoint.Placement.Priority)).ToList())
         {
-            var placed = PlacementPlanner.Place(group.Key, running, [.. group.SelectMany(RequestsOf)]);
-            running.AddRange(placed.Where(p => p.Refusal is null)
-                .Select(p => new GpuAllocation(p.Request.Id, p.Request.EndpointId, p.Devices)));
+            var placed = PlaceAndHold(group.Key, running, group.SelectMany(RequestsOf));
+            // A node with failed starts is better than none.
+            var refused = placed.Where(p => p.Refusal is not null).GroupBy(AllFor).Where(g => g.Key != group.Key)
+                .ToList();
+            placed.RemoveAll(p => p.Refusal is not null && AllFor(p) != group.Key);
+            foreach (var again in refused)
+                placed.AddRange(PlaceAndHold(again.Key, running, again.Select(p => p.Request)));
             results.AddRange(placed.GroupBy(p => p.Request.EndpointId)
                 .Select(g => (orders[g.Key], (IReadOnlyList<Placed>)[.. g])));
         }
 
         return results;
+
+        Inventory AllFor(Placed placed) =>
+            nodes.FleetFor(orders[placed.Request.EndpointId].Deployment.Template).Inventory;
+    }
+
+    /// <summary>Places requests, and adds their devices to those that are held.</summary>
+    private static List<Placed> PlaceAndHold(
+        Inventory inventory, List<GpuAllocation> held, IEnumerable<GpuRequest> requests)
+    {
+        var placed = PlacementPlanner.Place(inventory, held, [.. requests]);
+        held.AddRange(placed.Where(p => p.Refusal is null)
+            .Select(p => new GpuAllocation(p.Request.Id, p.Request.EndpointId, p.Devices)));
+        return [.. placed];
     }
 
     /// <summary>Returns the devices that each pod holds.</summary>

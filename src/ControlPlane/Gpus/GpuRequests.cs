@@ -63,7 +63,10 @@ internal sealed partial class GpuRequests(GpuAllocator gpus, ILogger<GpuRequests
             .OrderBy(p => leased.GetValueOrDefault(p.Id))
             .Select(p => p.Id);
         gpus.RequestDevices(new PendingGpuStarts(endpoint.Deployment, endpoint.Fingerprint, endpoint.Epoch, plan.Start,
-            plan.Scale.Because, drains ? [] : [.. replaceable]));
+            plan.Scale.Because, drains ? [] : [.. replaceable])
+        {
+            FailingHosts = endpoint.State.NodeFailures.Hosts(endpoint.Now),
+        });
         return plan with { Start = 0 };
     }
 

@@ -21,4 +21,9 @@ internal sealed record PendingGpuStarts(
     IReadOnlyList<string> Replaceable)
 {
     public string EndpointId => Deployment.Endpoint.Id;
+
+    /// <summary>
+    /// The hosts on which starts of the endpoint failed recently. Their GPUs are used if no other ones are free.
+    /// </summary>
+    public IReadOnlySet<string> FailingHosts { get; init; } = new HashSet<string>();
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using Sluice.ControlPlane.Pods;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Nodes;
 using Sluice.Domain.Placement;
 using Sluice.Domain.Scaling;
 using Sluice.Storage.Fleet;
@@ -16,6 +17,7 @@ internal sealed class EndpointReconcileState
 
     private readonly Lock gate = new();
     private StartBackoff backoff = StartBackoff.None;
+    private NodeFailures nodeFailures = NodeFailures.None;
     private string? fingerprint;
     private DateTimeOffset failedAt;
 
@@ -65,12 +67,25 @@ internal sealed class EndpointReconcileState
         }
     }
 
-    /// <summary>Sets the fingerprint of the current declaration. A changed declaration resets the backoff.</summary>
+    /// <summary>The failed starts of the current declaration, by host.</summary>
+    public NodeFailures NodeFailures
+    {
+        get
+        {
+            lock (gate) return nodeFailures;
+        }
+    }
+
+    /// <summary>
+    /// Sets the fingerprint of the current declaration. A changed declaration resets the backoff and the failures of
+    /// nodes.
+    /// </summary>
     public void SetFingerprint(string declared)
     {
         lock (gate)
         {
-            if (fingerprint is not null && fingerprint != declared) backoff = StartBackoff.None;
+            if (fingerprint is not null && fingerprint != declared)
+                (backoff, nodeFailures) = (StartBackoff.None, NodeFailures.None);
             fingerprint = declared;
         }
     }
@@ -85,6 +100,7 @@ internal sealed class EndpointReconcileState
         {
             if (end.Pod.Fingerprint != fingerprint) return TimeSpan.Zero;
             failedAt = now;
+            if (end.Pod.ReadyAt is null) nodeFailures = nodeFailures.WithFailure(end.Pod.HostId, now);
             var before = end.Proven ? StartBackoff.None : backoff;
             backoff = end.Pod.ReadyAt is null ? before.Failed(now, end.Pod.Reason) : before.Died(now, end.Pod.Reason);
             return backoff.NextTry - now;
@@ -117,11 +133,15 @@ internal sealed class EndpointReconcileState
     /// Records that a pod of the current declaration has been ready for <see cref="StartBackoff.ProvenAfter"/>, which
     /// resets the backoff. A pod that became ready before the last failure proves nothing about the starts after it.
     /// </summary>
+    /// <param name="hostId">The host of the pod.</param>
     /// <param name="readyAt">When the pod became ready.</param>
-    public void RecordProven(DateTimeOffset readyAt)
+    public void RecordProven(string hostId, DateTimeOffset readyAt)
     {
         lock (gate)
+        {
             if (readyAt > failedAt) backoff = StartBackoff.None;
+            if (readyAt > nodeFailures.LastOf(hostId, readyAt)) nodeFailures = nodeFailures.Without(hostId);
+        }
     }
 
     /// <summary>The consecutive failed starts; null: there are none.</summary>

@@ -3,6 +3,7 @@ using Sluice.ControlPlane.Pods;
 using Sluice.ControlPlane.Scheduling;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Nodes;
 using Sluice.Domain.Placement;
 using Sluice.Storage.Fleet;
 
@@ -18,6 +19,7 @@ internal sealed class LeaderOrders(
     NodeOrders elsewhere,
     PodStore store,
     LeaderElection leadership,
+    EndpointReconcileStates states,
     ReconcileQueue queue)
 {
     /// <summary>Starts a pod, on this node or on another one. Returns the decision of Redis about the order.</summary>
@@ -34,7 +36,8 @@ internal sealed class LeaderOrders(
         CancellationToken ct)
     {
         var gpuNode = holding is { Devices.Count: > 0 } ? holding.Node : null;
-        var answer = nodes.Choose(deployment.Template, gpuNode) is { } node
+        var failures = states.Find(deployment.Endpoint.Id)?.NodeFailures ?? NodeFailures.None;
+        var answer = nodes.Choose(deployment.Template, gpuNode, failures) is { } node
             ? await elsewhere.OrderAsync(node, deployment, fingerprint, epoch, holding, ct)
             : await pods.StartAsync(deployment, fingerprint, epoch, holding, ct);
         if (answer == StartDecision.Stale) RecordLost(epoch);

@@ -9,8 +9,10 @@ namespace Sluice.ControlPlane.Nodes;
 /// </summary>
 internal sealed class FleetInventoryCache
 {
-    /// <summary>Leaders of mixed fleets need one inventory per kind of template.</summary>
-    private const int Kept = 4;
+    /// <summary>
+    /// Leaders of mixed fleets need one inventory per kind of template, and one per set of nodes with failed starts.
+    /// </summary>
+    private const int Kept = 8;
 
     private readonly Lock gate = new();
     private readonly Queue<Entry> entries = [];

@@ -108,23 +108,27 @@ public sealed partial class FleetNodes
     /// Returns the GPUs of the nodes that can run a template. Templates that the same nodes can run get the same
     /// object.
     /// </summary>
-    internal FleetInventory FleetFor(Template template)
+    /// <param name="template">The template.</param>
+    /// <param name="failing">Hosts whose GPUs are not allocated, because another node is preferred; null: none.</param>
+    internal FleetInventory FleetFor(Template template, IReadOnlySet<string>? failing = null)
     {
         var usable = Usable;
         var able = usable.Where(n => n.CanRun(template)).ToList();
         // The leader's own host reports why it cannot start the worker, if no other one can.
-        return able.Count == usable.Count || able.Count == 0 ? Merge(usable) : Merge(able);
+        if (able.Count == 0) able = [.. usable];
+        return Merge(able, able.Count == 1 ? null : failing);
     }
 
     /// <summary>Returns the node on which a worker starts; null: on this gateway's one.</summary>
     /// <param name="template">The template of the worker.</param>
     /// <param name="gpuNode">The node of the worker's GPUs; null: it has none.</param>
-    internal FleetNode? Choose(Template template, string? gpuNode)
+    /// <param name="failures">The failed starts of the endpoint.</param>
+    internal FleetNode? Choose(Template template, string? gpuNode, NodeFailures failures)
     {
         if (podHost.IsShared) return null;
         var usable = Usable;
         var hostId = gpuNode is null
-            ? NodeSelection.Choose(usable, template, Avoided()).HostId
+            ? NodeSelection.Choose(usable, template, Avoided(), failures, time.GetUtcNow()).HostId
             : Merge(usable).Hosts.GetValueOrDefault(gpuNode, host.Value);
         return hostId == host.Value ? null : usable.FirstOrDefault(n => n.HostId == hostId);
     }
@@ -190,7 +194,12 @@ public sealed partial class FleetNodes
         return [.. avoided.Keys];
     }
 
-    private FleetInventory Merge(IReadOnlyList<FleetNode> nodes) => cache.Merge(nodes, Avoided());
+    private FleetInventory Merge(IReadOnlyList<FleetNode> nodes, IReadOnlySet<string>? failing = null)
+    {
+        var unused = Avoided();
+        unused.UnionWith(failing ?? new HashSet<string>());
+        return cache.Merge(nodes, unused);
+    }
 
     private static List<string> NamesOf(IReadOnlyList<FleetNode> nodes) => [.. nodes.Skip(1).Select(n => n.Name)];
 

@@ -49,7 +49,7 @@ internal sealed class ScalingPlanner(
         // Only a worker of this declaration that became ready after the last failure resets the backoff.
         var proven = pods.Where(p => p.State == PodState.Ready && p.Fingerprint == fingerprint
             && endpoint.Now - p.ReadyAt >= StartBackoff.ProvenAfter);
-        foreach (var pod in proven) state.RecordProven(pod.ReadyAt!.Value);
+        foreach (var pod in proven) state.RecordProven(pod.HostId, pod.ReadyAt!.Value);
         foreach (var pod in FailedPodRetention.Obsolete(pods, fingerprint))
             await store.RemoveAsync(endpoint.Id, pod.Id, ct);
         var plan = FleetPlan.Make(endpoint.Deployment, fingerprint, endpoint.Fleet, endpoint.Dispatch, state.Scale,

@@ -23,21 +23,27 @@ public static class NodeSelection
     }
 
     /// <summary>
-    /// Returns the node for a worker without GPUs: of the nodes that can run the template, the one with the fewest
+    /// Returns the node for a worker without GPUs: of the nodes that can run the template, one without recent failed
+    /// starts of the endpoint, or else the one whose last failure is the oldest; of these, the one with the fewest
     /// workers for its processors; of equals, the leader's own one, then the first by name. If none can run it, the
     /// leader's host reports why.
     /// </summary>
     /// <param name="usable">The nodes, the leader's own one first.</param>
     /// <param name="template">The template of the worker.</param>
     /// <param name="avoided">The hosts that get no worker now, except for the leader's own one.</param>
+    /// <param name="failures">The failed starts of the endpoint.</param>
+    /// <param name="now">The current time.</param>
     public static FleetNode Choose(
         IReadOnlyList<FleetNode> usable,
         Template template,
-        IReadOnlySet<string> avoided)
+        IReadOnlySet<string> avoided,
+        NodeFailures failures,
+        DateTimeOffset now)
     {
         var own = usable[0];
         var able = usable.Where(n => n.CanRun(template) && (n == own || !avoided.Contains(n.HostId))).ToList();
         // The order of equals is the order of the list.
-        return able.Count == 0 ? own : able.MinBy(n => n.Workers / (double)Math.Max(1, n.Cpus))!;
+        return able.OrderBy(n => failures.LastOf(n.HostId, now) ?? DateTimeOffset.MinValue)
+            .ThenBy(n => n.Workers / (double)Math.Max(1, n.Cpus)).FirstOrDefault(own);
     }
 }

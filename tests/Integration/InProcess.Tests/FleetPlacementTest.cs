@@ -130,27 +130,70 @@ public sealed class FleetPlacementTest : IAsyncLifetime
         Assert.Empty(StubProcesses.Of(Log));
     }
 
+    [Fact]
+    public async Task A_node_on_which_a_start_failed_gets_no_worker_while_another_node_has_room()
+    {
+        await using var other = await leader.StartAnotherAsync(Node("b", address: "127.0.0.2"));
+        await leader.Log.EventAsync("NodeAdded", ("Node", "b"));
+        await DeclareAsync("app", "min: 2, max: 2", FailsAt("127.0.0.2"));
+
+        // Node b has fewer workers, so it is chosen for the second worker, once.
+        Assert.All(await UntilReadyAsync(2), p => Assert.Equal(HostOf(leader), p.HostId));
+        Assert.Single(other.Log.Entries, e => e.Is("OrderTaken"));
+        Assert.Contains(other.Log.Entries, e => e.Is("WorkerFailed", ("Endpoint", "app")));
+    }
+
+    [Fact]
+    public async Task A_gpu_of_a_node_on_which_a_start_failed_is_used_only_if_no_other_one_is_free()
+    {
+        await leader.DisposeAsync();
+        leader = await InProcessGateway.StartAsync("", Node("a", "NVIDIA L4", "127.0.0.2"));
+        await using var other = await leader.StartAnotherAsync(Node("b", "NVIDIA L4"));
+        await leader.Log.EventAsync("NodeAdded", ("Node", "b"));
+        await DeclareAsync("gpu", "min: 0, max: 2", $"gpu: {{ types: [L4] }}\n    {FailsAt("127.0.0.2")}");
+
+        // The GPU of the first node is chosen first.
+        await CallAsync(leader, HttpStatusCode.OK);
+        await leader.Log.EventAsync("WorkerFailed", ("Endpoint", "gpu"));
+        Assert.Equal((HostOf(other), "b"), (await PodsAsync()).Where(p => p.State == PodState.Ready)
+            .Select(p => (p.HostId, p.Node)).Single());
+        Assert.Single(leader.Log.Entries, e => e.Is("WorkerFailed"));
+
+        // The other GPU is in use, so the failing node is tried again.
+        await DeclareAsync("gpu", "min: 2, max: 2", $"gpu: {{ types: [L4] }}\n    {FailsAt("127.0.0.2")}");
+        await Eventually.HoldsAsync(() => leader.Log.Entries.Count(e => e.Is("WorkerFailed")) >= 2);
+    }
+
+    /// <summary>A command that fails on the node with an address.</summary>
+    private static string FailsAt(string address) => $$"""
+        command: ["/bin/sh", "-c", "test {host} != {{address}} || exit 3; exec {{Repository.StubWorker}}"]
+        """;
+
     /// <summary>The settings of a gateway on a node, with GPUs of one kind or none.</summary>
-    private Dictionary<string, string?> Node(string name, string? gpu = null) => new()
+    private Dictionary<string, string?> Node(string name, string? gpu = null, string address = "127.0.0.1") => new()
     {
         ["SLUICE_NODE_NAME"] = name,
-        ["SLUICE_NODE_ADDRESS"] = "127.0.0.1",
+        ["SLUICE_NODE_ADDRESS"] = address,
         ["SLUICE_GPU_INVENTORY"] = Inventory(gpu),
     };
 
     private string Inventory(string? gpu)
     {
         var file = Path.Combine(folder, $"{Guid.NewGuid():N}.json");
-        File.WriteAllText(file, gpu is null ? """{ "gpus": [] }""" : $$"""{ "gpus": [{ "name": "{{gpu}}" }] }""");
+        var uuid = $"GPU-{Guid.NewGuid()}";
+        File.WriteAllText(file, gpu is null ? """{ "gpus": [] }"""
+            : $$"""{ "gpus": [{ "name": "{{gpu}}", "uuid": "{{uuid}}" }] }""");
         return file;
     }
 
     private async Task DeclareAsync(string id, string scaling, string template = "")
     {
+        var command = template.Contains("command:", StringComparison.Ordinal)
+            ? "" : $"command: [\"{Repository.StubWorker}\"]";
         await File.WriteAllTextAsync(leader.ManifestPath, $$"""
             templates:
               - name: web
-                command: ["{{Repository.StubWorker}}"]
+                {{command}}
                 env: { STUB_POD: "1", STUB_LOG: "{{Log}}" }
                 protocol: http1
                 readyPath: /

@@ -30,10 +30,30 @@ public sealed class EndpointReconcileStateTest
     public void Only_a_worker_that_became_ready_after_the_last_failure_resets_the_backoff()
     {
         var keeper = FailedTimes(3);
-        keeper.RecordProven(Now.AddMinutes(-1));
+        keeper.RecordProven("host", Now.AddMinutes(-1));
         Assert.Equal(3, keeper.Trouble!.Failures);
-        keeper.RecordProven(Now.AddSeconds(1));
+        keeper.RecordProven("host", Now.AddSeconds(1));
         Assert.Null(keeper.Trouble);
+    }
+
+    [Fact]
+    public void Failed_starts_count_for_their_host_until_a_worker_is_ready_there_or_the_declaration_changes()
+    {
+        var keeper = FailedTimes(1);
+        Assert.Equal(["h"], keeper.NodeFailures.Hosts(Now));
+        keeper.RecordProven("h", Now.AddMinutes(-1));
+        keeper.RecordProven("another", Now.AddSeconds(1));
+        Assert.Equal(["h"], keeper.NodeFailures.Hosts(Now));
+        keeper.RecordProven("h", Now.AddSeconds(1));
+        Assert.Empty(keeper.NodeFailures.Hosts(Now));
+
+        // A worker that was ready exits for another reason than its node.
+        keeper.RecordFailure(new PodEnd(Failed() with { ReadyAt = Now }, Failed: true, Proven: false), Now);
+        Assert.Empty(keeper.NodeFailures.Hosts(Now));
+        keeper.RecordFailures([Failed() with { Id = "e-2", HostId = "other" }], Now);
+        Assert.Equal(["other"], keeper.NodeFailures.Hosts(Now));
+        keeper.SetFingerprint("g");
+        Assert.Empty(keeper.NodeFailures.Hosts(Now));
     }
 
     [Fact]

@@ -7,7 +7,7 @@ namespace Sluice.Domain.Tests.Nodes;
 public sealed class NodeSelectionTest
 {
     private static readonly Template BuiltIn = new() { Name = "t" };
-    private static readonly HashSet<string> None = [];
+    private static readonly DateTimeOffset Now = DateTimeOffset.UnixEpoch.AddDays(1);
 
     [Fact]
     public void Only_offered_nodes_of_other_machines_are_used_and_one_gateway_of_each()
@@ -27,19 +27,19 @@ public sealed class NodeSelectionTest
     public void The_node_with_the_fewest_workers_for_its_processors_is_chosen()
     {
         FleetNode[] nodes = [Node("a", "a", 2, cpus: 4), Node("b", "b", 5, cpus: 16), Node("c", "c", 1, cpus: 2)];
-        Assert.Equal("b", NodeSelection.Choose(nodes, BuiltIn, None).HostId);
-        Assert.Equal("a", NodeSelection.Choose(nodes, BuiltIn, new HashSet<string> { "b" }).HostId);
+        Assert.Equal("b", Choose(nodes, BuiltIn));
+        Assert.Equal("a", Choose(nodes, BuiltIn, "b"));
     }
 
     [Fact]
     public void Of_equal_nodes_the_leaders_own_one_is_first_and_then_the_first_by_name()
     {
         FleetNode[] nodes = [Node("z", "z"), Node("a", "a"), Node("b", "b")];
-        Assert.Equal("z", NodeSelection.Choose(nodes, BuiltIn, None).HostId);
+        Assert.Equal("z", Choose(nodes, BuiltIn));
         nodes[0] = nodes[0] with { Workers = 1 };
-        Assert.Equal("a", NodeSelection.Choose(nodes, BuiltIn, None).HostId);
+        Assert.Equal("a", Choose(nodes, BuiltIn));
         // The leader's own host is never avoided.
-        Assert.Equal("z", NodeSelection.Choose(nodes, BuiltIn, new HashSet<string> { "z", "a", "b" }).HostId);
+        Assert.Equal("z", Choose(nodes, BuiltIn, "z", "a", "b"));
     }
 
     [Fact]
@@ -47,12 +47,51 @@ public sealed class NodeSelectionTest
     {
         var (image, command) = (BuiltIn with { Image = "vllm" }, BuiltIn with { Command = ["vllm"] });
         FleetNode[] nodes = [Node("a", "a", 9), Node("b", "b") with { RunsContainers = true }];
-        Assert.Equal("b", NodeSelection.Choose(nodes, image, None).HostId);
-        Assert.Equal("a", NodeSelection.Choose(nodes, command, None).HostId);
-        Assert.Equal("b", NodeSelection.Choose(nodes, BuiltIn, None).HostId);
+        Assert.Equal("b", Choose(nodes, image));
+        Assert.Equal("a", Choose(nodes, command));
+        Assert.Equal("b", Choose(nodes, BuiltIn));
         // No node can run it: the leader's host reports why.
-        Assert.Equal("a", NodeSelection.Choose([nodes[0]], image, None).HostId);
+        Assert.Equal("a", Choose([nodes[0]], image));
     }
+
+    [Fact]
+    public void A_node_without_recent_failed_starts_is_preferred_and_else_the_one_that_failed_first()
+    {
+        FleetNode[] nodes = [Node("a", "a", workers: 3), Node("b", "b", workers: 0), Node("c", "c", workers: 2)];
+        var failures = NodeFailures.None.WithFailure("b", Now);
+        Assert.Equal("c", ChooseAt(Now));
+        Assert.Equal("c", ChooseAt(Now + NodeFailures.RecentFor - TimeSpan.FromSeconds(1)));
+        // Its fault may have been repaired since.
+        Assert.Equal("b", ChooseAt(Now + NodeFailures.RecentFor));
+
+        failures = failures.WithFailure("c", Now.AddSeconds(1));
+        Assert.Equal("a", ChooseAt(Now.AddSeconds(1)));
+        failures = failures.WithFailure("a", Now.AddSeconds(2));
+        Assert.Equal("b", ChooseAt(Now.AddSeconds(2)));
+        failures = failures.WithFailure("b", Now.AddSeconds(3));
+        Assert.Equal("c", ChooseAt(Now.AddSeconds(3)));
+        Assert.Equal("a", ChooseAt(Now.AddSeconds(3), avoided: "c"));
+
+        string ChooseAt(DateTimeOffset at, string avoided = "") =>
+            NodeSelection.Choose(nodes, BuiltIn, new HashSet<string> { avoided }, failures, at).HostId;
+    }
+
+    [Fact]
+    public void Failures_end_with_a_worker_that_became_ready_or_after_their_time()
+    {
+        var later = Now.AddMinutes(6);
+        var failures = NodeFailures.None.WithFailure("a", Now).WithFailure("b", later);
+        Assert.Equal(["a", "b"], failures.Hosts(later).Order());
+        Assert.Equal((Now, later), (failures.LastOf("a", later), failures.LastOf("b", later)));
+        Assert.Equal(["b"], failures.Hosts(Now + NodeFailures.RecentFor));
+        Assert.Null(failures.LastOf("a", Now + NodeFailures.RecentFor));
+        Assert.Equal(["a"], failures.Without("b").Hosts(later));
+        Assert.Empty(failures.Without("b").Without("a").Without("c").Hosts(later));
+        Assert.Empty(NodeFailures.None.Hosts(Now));
+    }
+
+    private static string Choose(IReadOnlyList<FleetNode> nodes, Template template, params string[] avoided) =>
+        NodeSelection.Choose(nodes, template, avoided.ToHashSet(), NodeFailures.None, Now).HostId;
 
     internal static FleetNode Node(string name, string hostId, int workers = 0, int cpus = 4) =>
         new() { Name = name, HostId = hostId, Address = "10.0.0.1", Workers = workers, Cpus = cpus };

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 
 namespace Sluice.Hosting;
 
@@ -16,11 +17,20 @@ public static class NodeAddress
     public static IPAddress? Read(Func<string, string?> env)
     {
         if (env(Setting) is not { Length: > 0 } text) return null;
-        if (IPAddress.TryParse(text, out var address) && !address.Equals(IPAddress.Any)
-            && !address.Equals(IPAddress.IPv6Any)) return address;
+        if (IPAddress.TryParse(text, out var address) && IsComplete(text, address)
+            && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any)
+            && !address.Equals(IPAddress.Broadcast)) return address;
         throw new InvalidOperationException(
             $"{Setting} is '{text}'; expected an IP address of this machine that other gateways reach, like 10.0.0.5.");
     }
+
+    /// <summary>
+    /// Whether a text is the whole address. The parser accepts "10.5" for 10.0.0.5, and brackets and a port around an
+    /// IPv6 address.
+    /// </summary>
+    private static bool IsComplete(string text, IPAddress address) =>
+        address.AddressFamily == AddressFamily.InterNetworkV6
+            ? !text.Contains('[', StringComparison.Ordinal) : text == address.ToString();
 
     /// <summary>Returns the URL of a port at an address.</summary>
     public static Uri UriOf(IPAddress address, int port) =>

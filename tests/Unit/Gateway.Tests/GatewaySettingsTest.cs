@@ -34,6 +34,34 @@ public sealed class GatewaySettingsTest
     }
 
     [Theory]
+    [InlineData("gpu-host-1")]
+    [InlineData("10.0.0.5:8080")]
+    [InlineData("10.0.5")]
+    [InlineData("010.0.0.5")]
+    [InlineData("0.0.0.0")]
+    [InlineData("255.255.255.255")]
+    [InlineData("::")]
+    [InlineData("[fd00::5]:8080")]
+    public void An_invalid_address_of_a_node_is_reported_with_the_field_the_value_and_what_would_be_right(string value)
+    {
+        foreach (var host in new[] { "process", "docker" })
+        {
+            var e = Assert.Throws<InvalidOperationException>(() => GatewaySettings.Read(
+                n => n == "SLUICE_NODE_ADDRESS" ? value : n == "SLUICE_POD_HOST" ? host : null));
+            Assert.Equal($"SLUICE_NODE_ADDRESS is '{value}'; expected an IP address of this machine that other "
+                + "gateways reach, like 10.0.0.5.", e.Message);
+        }
+    }
+
+    [Theory]
+    [InlineData(null, null)]
+    [InlineData("", null)]
+    [InlineData("10.0.0.5", "10.0.0.5")]
+    [InlineData("fd00:0:0::5", "fd00::5")]
+    public void The_address_of_a_node_is_read(string? value, string? expected) => Assert.Equal(
+        expected, GatewaySettings.Read(n => n == "SLUICE_NODE_ADDRESS" ? value : null).NodeAddress?.ToString());
+
+    [Theory]
     [InlineData("SLUICE_POD_HOST", "podman", "process, docker or kubernetes")]
     [InlineData("SLUICE_DOCKER_HOST", "docker.sock", "unix:///var/run/docker.sock")]
     [InlineData("DOCKER_HOST", "ssh://elsewhere", "unix:///var/run/docker.sock")]

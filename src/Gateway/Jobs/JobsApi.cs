@@ -101,18 +101,20 @@ public sealed class JobsApi(JobSubmitter submitter, JobReader reader, JobStore s
     private async Task InputAsync(HttpContext context)
     {
         if (await reader.FindAsync(context, TimeSpan.Zero) is not { } job) return;
-        if (await store.InputAsync(job.EndpointId, job.Id, context.RequestAborted) is not { } stored)
+        var charge = PollCharge.Find(context);
+        var aborted = context.RequestAborted;
+        var read = await store.InputAsync(job.EndpointId, job.Id, aborted,
+            bytes => charge?.TakeAsync(bytes, PollCharge.Bytes, aborted) ?? Task.CompletedTask);
+        if (read is not { } stored)
         {
             await Problem.WriteAsync(context, StatusCodes.Status410Gone,
                 $"The input of job {job.Id} had more than 1 KiB, and was deleted when the job ended as {job.Status}.");
             return;
         }
 
-        if (PollCharge.Find(context) is { } charge)
-            await charge.TakeAsync(stored.Input.Length, PollCharge.Bytes, context.RequestAborted);
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = stored.Input.Length;
-        await context.Response.Body.WriteAsync(stored.Input, context.RequestAborted);
+        await context.Response.Body.WriteAsync(stored.Input, aborted);
     }
 
     private async Task CancelAsync(HttpContext context)

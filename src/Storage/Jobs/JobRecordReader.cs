@@ -58,10 +58,17 @@ internal sealed class JobRecordReader(RedisStore redis, PayloadStore payloads)
     }
 
     /// <summary>Returns the input of a job, its s3Config and its time limit; null if the job is gone.</summary>
+    /// <param name="endpointId">The endpoint.</param>
+    /// <param name="id">The job.</param>
+    /// <param name="ct">Cancels the call.</param>
+    /// <param name="beforeLoad">
+    /// Gets the size in bytes before a file is loaded, and may delay that; null: nothing does.
+    /// </param>
     public async Task<(ReadOnlyMemory<byte> Input, byte[]? S3, TimeSpan Timeout)?> InputAsync(
         string endpointId,
         string id,
-        CancellationToken ct)
+        CancellationToken ct,
+        Func<long, Task>? beforeLoad = null)
     {
         var k = new JobKeys(endpointId).Dispatch;
         var text = redis.Database.HashGetAsync(k.Jobs, id);
@@ -70,6 +77,8 @@ internal sealed class JobRecordReader(RedisStore redis, PayloadStore payloads)
         var (input, s3, timeout) = JobSerializer.Input(submission);
         // If the job has ended since the first read, its large input may be deleted.
         if ((byte[]?)await large.WaitAsync(ct) is not { } stored) stored = input;
-        return JobSerializer.IsElsewhere(stored) ? null : (await payloads.LoadAsync(stored, ct), s3, timeout);
+        if (JobSerializer.IsElsewhere(stored)) return null;
+        if (beforeLoad is not null) await beforeLoad(payloads.LengthOf(stored));
+        return (await payloads.LoadAsync(stored, ct), s3, timeout);
     }
 }

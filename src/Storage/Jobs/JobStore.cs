@@ -64,8 +64,9 @@ public sealed class JobStore(RedisStore redis, PayloadStore payloads, RedisMemor
     public Task<(ReadOnlyMemory<byte> Input, byte[]? S3, TimeSpan Timeout)?> InputAsync(
         string endpointId,
         string id,
-        CancellationToken ct) =>
-        records.InputAsync(endpointId, id, ct);
+        CancellationToken ct,
+        Func<long, Task>? beforeLoad = null) =>
+        records.InputAsync(endpointId, id, ct, beforeLoad);
 
     /// <inheritdoc cref="JobRecordReader.TraceAsync"/>
     public Task<string?> TraceAsync(string endpointId, string id, CancellationToken ct) =>

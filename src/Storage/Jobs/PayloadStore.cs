@@ -96,6 +96,17 @@ public sealed partial class PayloadStore(PayloadShare share)
         }
     }
 
+    /// <summary>
+    /// Returns the size of the payload that Redis stores as <paramref name="stored"/>, in bytes, without loading it; 0
+    /// if its file does not exist.
+    /// </summary>
+    public long LengthOf(byte[] stored)
+    {
+        if (NameOf(stored) is not { } name) return stored.Length;
+        var file = new FileInfo(PathOf(name));
+        return file.Exists ? file.Length : 0;
+    }
+
     /// <summary>Returns the reference, or an empty value if the payload itself is stored.</summary>
     public static ReadOnlyMemory<byte> FileOf(ReadOnlyMemory<byte> stored) =>
         NameOf(stored.Span) is null ? default : stored;

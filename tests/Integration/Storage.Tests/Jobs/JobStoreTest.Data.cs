@@ -90,6 +90,36 @@ public sealed partial class JobStoreTest
     }
 
     [Fact]
+    public async Task The_size_of_an_input_is_known_before_its_file_is_loaded()
+    {
+        await redis.Store.Database.KeyDeleteAsync("sluice:payloads");
+        await SubmitAsync("small", j => j with { Input = Text(70) });
+        await SubmitAsync("large", j => j with { Input = Text(PayloadStore.InlineBytes + 1) });
+        var sizes = new List<long>();
+        await store.InputAsync(endpoint, "small", default, Note);
+        await store.InputAsync(endpoint, "large", default, Note);
+        Assert.Null(await store.InputAsync(endpoint, "none", default, Note));
+        Assert.Equal([70, PayloadStore.InlineBytes + 1], sizes);
+
+        // A caller that is delayed until the file is gone does not get what was read before.
+        var lost = await Assert.ThrowsAsync<PayloadException>(() => store.InputAsync(endpoint, "large", default, _ =>
+        {
+            foreach (var file in Directory.GetFiles(folder, "*", SearchOption.AllDirectories)
+                .Where(f => new FileInfo(f).Length > PayloadStore.InlineBytes)) File.Delete(file);
+            return Task.CompletedTask;
+        }));
+        Assert.Equal(PayloadFault.Lost, lost.Fault);
+
+        static byte[] Text(int bytes) => Encoding.UTF8.GetBytes($"\"{new string('x', bytes - 2)}\"");
+
+        Task Note(long bytes)
+        {
+            sizes.Add(bytes);
+            return Task.CompletedTask;
+        }
+    }
+
+    [Fact]
     public async Task A_retried_job_is_deleted_according_to_its_last_end()
     {
         await SubmitAsync("a", j => j with { Retention = TimeSpan.Zero });

@@ -22,6 +22,7 @@ internal sealed class MetricFamily
     private readonly string help;
     private readonly MetricKind kind;
     private readonly bool isAbsolute;
+    private readonly bool isOwn;
     private readonly double[] bounds;
 
     /// <summary>Creates the collectors; null for an observable instrument before its first observation.</summary>
@@ -32,6 +33,7 @@ internal sealed class MetricFamily
         var type = instrument.GetType();
         var generic = type.IsGenericType ? type.GetGenericTypeDefinition() : type;
         IsObservable = instrument.IsObservable;
+        isOwn = instrument.Meter.Name.StartsWith("Sluice", StringComparison.Ordinal);
         // prometheus-net does not escape help texts.
         help = (instrument.Description is { Length: > 0 } text ? text : instrument.Name)
             .Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
@@ -48,9 +50,15 @@ internal sealed class MetricFamily
 
     public bool IsObservable { get; }
 
-    /// <summary>Records a measurement.</summary>
+    /// <summary>
+    /// Records a measurement. Kestrel describes a connection with up to eight labels, of which the first ones count.
+    /// </summary>
+    /// <exception cref="ArgumentException">
+    /// An instrument of Sluice has more labels than <see cref="MetricLabels.Most"/>: a mistake of its developer.
+    /// </exception>
     public void Record(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
+        if (isOwn && tags.Length > MetricLabels.Most) throw TooMany(tags);
         var labels = new MetricLabels(tags);
         if (!series.TryGetValue(labels, out var record))
         {
@@ -59,6 +67,14 @@ internal sealed class MetricFamily
         }
 
         record(value);
+    }
+
+    private ArgumentException TooMany(ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        var names = new List<string>();
+        foreach (var tag in tags) names.Add(tag.Key);
+        return new ArgumentException($"Metric {name} has {tags.Length} labels ({string.Join(", ", names)}); expected "
+            + $"at most {MetricLabels.Most}, because further ones would be lost.", nameof(tags));
     }
 
     /// <summary>

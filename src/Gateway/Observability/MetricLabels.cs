@@ -5,11 +5,15 @@ namespace Sluice.Gateway.Observability;
 /// <summary>The labels of a series, comparable, with up to four labels and without a separate allocation.</summary>
 internal readonly record struct MetricLabels
 {
+    /// <summary>The most labels of a series: a lookup for each measurement must not allocate memory.</summary>
+    public const int Most = 4;
+
     private readonly KeyValuePair<string, object?> a, b, c, d;
 
+    /// <summary>Creates the labels from the first <see cref="Most"/> of a measurement.</summary>
     public MetricLabels(ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
-        Count = Math.Min(tags.Length, 4);
+        Count = Math.Min(tags.Length, Most);
         if (Count > 0) a = tags[0];
         if (Count > 1) b = tags[1];
         if (Count > 2) c = tags[2];

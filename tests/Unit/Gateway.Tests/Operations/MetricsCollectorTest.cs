@@ -48,6 +48,24 @@ public sealed class MetricsCollectorTest : IDisposable
     }
 
     [Fact]
+    public async Task A_fifth_label_is_an_error_of_its_developer_and_dropped_only_for_instruments_of_others()
+    {
+        await collector.StartAsync(CancellationToken.None);
+        KeyValuePair<string, object?>[] labels =
+            [.. "abcde".Select(l => new KeyValuePair<string, object?>(l.ToString(), $"{l}{l}"))];
+        var own = meter.CreateCounter<long>("test.labels", "{request}", "Labels.");
+        own.Add(1, labels[..4]);
+        var error = Assert.Throws<ArgumentException>(() => own.Add(1, labels));
+        Assert.StartsWith("Metric test_labels_total has 5 labels (a, b, c, d, e); expected at most 4, because further "
+            + "ones would be lost.", error.Message, StringComparison.Ordinal);
+        Assert.Equal(["""test_labels_total{a="aa",b="bb",c="cc",d="dd"} 1"""], await SamplesAsync("test_labels"));
+
+        using var other = new Meter("Microsoft.AspNetCore.Server.Kestrel");
+        other.CreateCounter<long>("test.others", "{request}", "Labels.").Add(2, labels);
+        Assert.Equal(["""test_others_total{a="aa",b="bb",c="cc",d="dd"} 2"""], await SamplesAsync("test_others"));
+    }
+
+    [Fact]
     public async Task An_observed_label_set_that_no_longer_exists_is_not_exported_again()
     {
         await collector.StartAsync(CancellationToken.None);

@@ -25,7 +25,7 @@ internal static partial class GatewayExceptionHandler
         {
             // The client has disconnected, or part of the response was sent. An aborted connection shows the client
             // that the response is incomplete.
-            Gone(logger, context.TraceIdentifier, e.GetType().Name);
+            RequestAborted(logger, context.TraceIdentifier, e.GetType().Name);
             context.Abort();
             return Task.CompletedTask;
         }
@@ -35,14 +35,14 @@ internal static partial class GatewayExceptionHandler
         if (RedisFaults.Classify(e) is var fault and not (RedisFault.None or RedisFault.Rejected))
         {
             if (fault == RedisFault.WrongData)
-                Bug(logger, e, context.TraceIdentifier, context.Request.Method, context.Request.Path);
+                RequestHandlerFailed(logger, e, context.TraceIdentifier, context.Request.Method, context.Request.Path);
             return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, fault.Sentence(),
                 TimeSpan.FromSeconds(1));
         }
 
         if (e is PayloadException payload)
         {
-            PayloadBroke(logger, context.TraceIdentifier, payload.Fault, payload.InnerException?.Message ?? "");
+            PayloadFolderFailed(logger, context.TraceIdentifier, payload.Fault, payload.InnerException?.Message ?? "");
             return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, payload.Message,
                 TimeSpan.FromSeconds(10));
         }
@@ -52,7 +52,7 @@ internal static partial class GatewayExceptionHandler
             && source.StartsWith("System.Text.Json", StringComparison.Ordinal))
             return Problem.WriteAsync(context, StatusCodes.Status400BadRequest,
             $"The body contains invalid text: {e.Message}");
-        Bug(logger, e, context.TraceIdentifier, context.Request.Method, context.Request.Path);
+        RequestHandlerFailed(logger, e, context.TraceIdentifier, context.Request.Method, context.Request.Path);
         return Problem.WriteAsync(context, StatusCodes.Status500InternalServerError,
             "Internal error of the gateway. Its log contains this request id.");
     }
@@ -92,12 +92,13 @@ internal static partial class GatewayExceptionHandler
     public sealed record Relayed;
 
     [LoggerMessage(LogLevel.Error, "Request {Request} {Method} {Path} failed with an internal error")]
-    private static partial void Bug(ILogger logger, Exception e, string request, string method, string path);
+    private static partial void RequestHandlerFailed(
+        ILogger logger, Exception e, string request, string method, string path);
 
     [LoggerMessage(LogLevel.Warning, "Request {Request} failed: payload folder error {Fault}: {Error}")]
-    private static partial void PayloadBroke(ILogger logger, string request, PayloadFault fault, string error);
+    private static partial void PayloadFolderFailed(ILogger logger, string request, PayloadFault fault, string error);
 
     [LoggerMessage(LogLevel.Debug,
         "Request {Request} aborted: the client disconnected or the response had started ({What})")]
-    private static partial void Gone(ILogger logger, string request, string what);
+    private static partial void RequestAborted(ILogger logger, string request, string what);
 }

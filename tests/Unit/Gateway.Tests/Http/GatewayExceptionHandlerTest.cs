@@ -77,15 +77,18 @@ public sealed class GatewayExceptionHandlerTest : IAsyncLifetime
     /// <summary>The path, the status line, the content type, the body, additional headers, and the events.</summary>
     public static TheoryData<string, string, string, string, string, string> Answers => new()
     {
-        { "/bug", "500 Internal Server Error", Problem, Body("Internal Server Error", 500, Internal), "", "Bug" },
+        { "/bug", "500 Internal Server Error", Problem, Body("Internal Server Error", 500, Internal), "",
+            "RequestHandlerFailed" },
         { "/v1/bug", "500 Internal Server Error", Json,
-            $$$"""{"error":{"message":"{{{Internal}}}","type":"server_error","param":null,"code":null}}""", "", "Bug" },
-        { "/v2/models/m/bug", "500 Internal Server Error", Json, $$"""{"error":"{{Internal}}"}""", "", "Bug" },
+            $$$"""{"error":{"message":"{{{Internal}}}","type":"server_error","param":null,"code":null}}""", "",
+            "RequestHandlerFailed" },
+        { "/v2/models/m/bug", "500 Internal Server Error", Json, $$"""{"error":"{{Internal}}"}""", "",
+            "RequestHandlerFailed" },
         { "/bad", "413 Payload Too Large", Problem, Body("Payload Too Large", 413, "The body is too large."), "", "" },
         { "/redis", "503 Service Unavailable", Problem, Body("Service Unavailable", 503, "Redis is unreachable."),
             "Retry-After: 1\r\n", "" },
         { "/payload", "503 Service Unavailable", Problem, Body("Service Unavailable", 503,
-            "The folder of large payloads (SLUICE_PAYLOADS) is full."), "Retry-After: 10\r\n", "PayloadBroke" },
+            "The folder of large payloads (SLUICE_PAYLOADS) is full."), "Retry-After: 10\r\n", "PayloadFolderFailed" },
         { "/text", "400 Bad Request", Problem, Body("Bad Request", 400, "The body contains invalid text: Cannot read "
             + "incomplete UTF-16 JSON text as string with missing low surrogate."), "", "" },
         { "/status", "415 Unsupported Media Type", Problem, Body("Unsupported Media Type", 415,
@@ -114,7 +117,7 @@ public sealed class GatewayExceptionHandlerTest : IAsyncLifetime
     {
         var answer = await SendAsync("/started");
         Assert.DoesNotContain("\r\n0\r\n", answer, StringComparison.Ordinal);
-        Assert.Equal(["Gone"], events.Names);
+        Assert.Equal(["RequestAborted"], events.Names);
     }
 
     private static string Body(string title, int status, string detail) =>

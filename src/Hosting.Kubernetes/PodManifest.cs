@@ -38,32 +38,20 @@ internal static class PodManifest
             throw new InvalidOperationException($"gpu.share of template {template.Name} is set; expected a whole GPU "
                 + "or a MIG slice, because Kubernetes gives no part of a GPU's memory to a pod");
         var (volumes, mounts) = PodVolumes.Build(order, settings, model);
-        return new V1Pod
+        var spec = new V1PodSpec
         {
-            ApiVersion = "v1",
-            Kind = "Pod",
-            Metadata = Metadata(order, settings, hostId, owner),
-            Spec = new V1PodSpec
-            {
-                RestartPolicy = "Never",
-                AutomountServiceAccountToken = false,
-                EnableServiceLinks = false,
-                // The pause container is process 1, so the worker is not: most programs ignore SIGTERM there, and
-                // nothing reaps their orphans.
-                ShareProcessNamespace = true,
-                TerminationGracePeriodSeconds = PodParts.Seconds(DrainBudget(order.Deployment)),
-                ImagePullSecrets = PodParts.PullSecrets(settings),
-                SecurityContext = PodSecurity(template),
-                PriorityClassName = NameOrNull(template.Kubernetes?.PriorityClass),
-                RuntimeClassName = NameOrNull(template.Kubernetes?.RuntimeClass),
-                NodeSelector = template.Kubernetes?.NodeSelector is { Count: > 0 } labels
-                    ? new Dictionary<string, string>(labels) : null,
-                Affinity = order.Node is { } node && order.Devices is { Count: > 0 } ? PodParts.OnNode(node) : null,
-                Tolerations = PodParts.Tolerations(order.Devices ?? [], template.Kubernetes?.Tolerations ?? []),
-                Volumes = volumes,
-                Containers = [BuildContainer(order, settings, mounts)],
-            },
+            TerminationGracePeriodSeconds = PodParts.Seconds(DrainBudget(order.Deployment)),
+            SecurityContext = PodSecurity(template),
+            PriorityClassName = NameOrNull(template.Kubernetes?.PriorityClass),
+            RuntimeClassName = NameOrNull(template.Kubernetes?.RuntimeClass),
+            NodeSelector = template.Kubernetes?.NodeSelector is { Count: > 0 } labels
+                ? new Dictionary<string, string>(labels) : null,
+            Affinity = order.Node is { } node && order.Devices is { Count: > 0 } ? PodParts.OnNode(node) : null,
+            Tolerations = PodParts.Tolerations(order.Devices ?? [], template.Kubernetes?.Tolerations ?? []),
+            Volumes = volumes,
+            Containers = [BuildContainer(order, settings, mounts)],
         };
+        return PodParts.BuildPod(Metadata(order, settings, hostId, owner), spec, settings);
     }
 
     private static V1Container BuildContainer(PodSpec order, KubernetesSettings settings, IList<V1VolumeMount> mounts)
@@ -79,13 +67,7 @@ internal static class PodManifest
             Command = template.Command.Count > 0 ? Filled(template.Command, port) : null,
             Args = template.Args.Count > 0 ? Filled(template.Args, port) : null,
             Ports = [new V1ContainerPort { ContainerPort = needs.Port }],
-            EnvFrom =
-            [
-                new V1EnvFromSource
-                {
-                    SecretRef = new V1SecretEnvSource { Name = PodNames.Of(order.PodId) },
-                },
-            ],
+            EnvFrom = PodParts.EnvironmentOf(PodNames.Of(order.PodId)),
             Env = [Field("SLUICE_BIND", "status.podIP")],
             Resources = PodParts.Resources(needs, order.Devices ?? []),
             SecurityContext = new V1SecurityContext
@@ -108,20 +90,8 @@ internal static class PodManifest
         PodSpec order, KubernetesSettings settings, string token, string podUid, ModelVolume? model = null)
     {
         var name = PodNames.Of(order.PodId);
-        return new V1Secret
-        {
-            ApiVersion = "v1",
-            Kind = "Secret",
-            Type = "Opaque",
-            Immutable = true,
-            Metadata = new V1ObjectMeta
-            {
-                Name = name,
-                Labels = new Dictionary<string, string> { [PodNames.OwnerLabel] = settings.Owner },
-                OwnerReferences = [new V1OwnerReference { ApiVersion = "v1", Kind = "Pod", Name = name, Uid = podUid }],
-            },
-            StringData = Environment(order, settings, token, model),
-        };
+        return PodParts.BuildSecret(
+            name, PodNames.OwnerLabel, settings, Environment(order, settings, token, model), name, podUid);
     }
 
     private static Dictionary<string, string> Environment(

@@ -10,6 +10,55 @@ internal static class PodParts
     /// <summary>How long a pod stays on a node that does not answer.</summary>
     private const long LostNodeSeconds = 30;
 
+    /// <summary>
+    /// Builds a bare Pod that is never restarted, without access to the API server. Its pause container is process 1,
+    /// so its program is not: most programs ignore SIGTERM there, and nothing reaps their orphans.
+    /// </summary>
+    public static V1Pod BuildPod(V1ObjectMeta metadata, V1PodSpec spec, KubernetesSettings settings)
+    {
+        spec.RestartPolicy = "Never";
+        spec.AutomountServiceAccountToken = false;
+        spec.EnableServiceLinks = false;
+        spec.ShareProcessNamespace = true;
+        spec.ImagePullSecrets = PullSecrets(settings);
+        return new V1Pod { ApiVersion = "v1", Kind = "Pod", Metadata = metadata, Spec = spec };
+    }
+
+    /// <summary>Builds the Secret with the environment of a Pod, which the Pod waits for and owns.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="ownerLabel">The label that names the ConfigMap of the installation.</param>
+    /// <param name="settings">The settings of the host.</param>
+    /// <param name="environment">The variables.</param>
+    /// <param name="podName">The name of the Pod.</param>
+    /// <param name="podUid">The UID of the Pod.</param>
+    public static V1Secret BuildSecret(
+        string name,
+        string ownerLabel,
+        KubernetesSettings settings,
+        IDictionary<string, string> environment,
+        string podName,
+        string podUid) => new()
+        {
+            ApiVersion = "v1",
+            Kind = "Secret",
+            Type = "Opaque",
+            Immutable = true,
+            Metadata = new V1ObjectMeta
+            {
+                Name = name,
+                Labels = new Dictionary<string, string> { [ownerLabel] = settings.Owner },
+                OwnerReferences =
+                [
+                    new V1OwnerReference { ApiVersion = "v1", Kind = "Pod", Name = podName, Uid = podUid },
+                ],
+            },
+            StringData = environment,
+        };
+
+    /// <summary>Returns the variables that a container reads from a Secret.</summary>
+    public static List<V1EnvFromSource> EnvironmentOf(string secret) =>
+        [new V1EnvFromSource { SecretRef = new V1SecretEnvSource { Name = secret } }];
+
     /// <summary>Returns the limits of a container, which it also requests; null: it has none.</summary>
     /// <param name="needs">The requirements.</param>
     /// <param name="devices">Names of its devices (<see cref="NodeDevice"/>).</param>
@@ -83,7 +132,7 @@ internal static class PodParts
     }
 
     /// <summary>Returns the Secrets with registry credentials; null: there are none.</summary>
-    public static List<V1LocalObjectReference>? PullSecrets(KubernetesSettings settings) =>
+    private static List<V1LocalObjectReference>? PullSecrets(KubernetesSettings settings) =>
         settings.PullSecrets.Count == 0 ? null
             : settings.PullSecrets.Select(s => new V1LocalObjectReference { Name = s }).ToList();
 

@@ -50,46 +50,32 @@ internal static class UserPodManifest
         if (spec.Volume is { } volume)
             volumes.AddClaim(new ClaimPath(PodNames.OfUserPod(start.Pod.Id)), volume.Path, readOnly: false);
         if (volumes.AddMounts(spec.Container.Mounts, settings) is { } refused) throw new UserPodStartException(refused);
-        return new V1Pod
+        var body = new V1PodSpec
         {
-            ApiVersion = "v1",
-            Kind = "Pod",
-            Metadata = Metadata(start, settings, hostId, owner),
-            Spec = new V1PodSpec
-            {
-                RestartPolicy = "Never",
-                AutomountServiceAccountToken = false,
-                EnableServiceLinks = false,
-                // The pause container is process 1: most programs ignore SIGTERM there.
-                ShareProcessNamespace = true,
-                Hostname = start.Pod.Id,
-                TerminationGracePeriodSeconds = PodParts.Seconds(spec.StopGrace),
-                ImagePullSecrets = PodParts.PullSecrets(settings),
-                SecurityContext = PodSecurity(spec),
-                Affinity = NodeDevice.NodeOf(devices) is { } node ? PodParts.OnNode(node) : null,
-                Tolerations = PodParts.Tolerations(devices, []),
-                Volumes = volumes.Volumes,
-                Containers =
-                [
-                    new V1Container
-                    {
-                        Name = PodNames.Container,
-                        Image = spec.Image,
-                        ImagePullPolicy = PodParts.PullPolicyOf(spec.Container.Pull),
-                        Command = spec.Command.Count > 0 ? [.. spec.Command] : null,
-                        Args = spec.Args.Count > 0 ? [.. spec.Args] : null,
-                        Ports = [.. spec.OpenPorts.Select(p => new V1ContainerPort { ContainerPort = p.Number })],
-                        EnvFrom =
-                        [
-                            new V1EnvFromSource { SecretRef = new V1SecretEnvSource { Name = secret } },
-                        ],
-                        Resources = PodParts.Resources(spec.Container, devices, spec.Disk),
-                        SecurityContext = ContainerSecurity(spec),
-                        VolumeMounts = volumes.Mounts,
-                    },
-                ],
-            },
+            Hostname = start.Pod.Id,
+            TerminationGracePeriodSeconds = PodParts.Seconds(spec.StopGrace),
+            SecurityContext = PodSecurity(spec),
+            Affinity = NodeDevice.NodeOf(devices) is { } node ? PodParts.OnNode(node) : null,
+            Tolerations = PodParts.Tolerations(devices, []),
+            Volumes = volumes.Volumes,
+            Containers =
+            [
+                new V1Container
+                {
+                    Name = PodNames.Container,
+                    Image = spec.Image,
+                    ImagePullPolicy = PodParts.PullPolicyOf(spec.Container.Pull),
+                    Command = spec.Command.Count > 0 ? [.. spec.Command] : null,
+                    Args = spec.Args.Count > 0 ? [.. spec.Args] : null,
+                    Ports = [.. spec.OpenPorts.Select(p => new V1ContainerPort { ContainerPort = p.Number })],
+                    EnvFrom = PodParts.EnvironmentOf(secret),
+                    Resources = PodParts.Resources(spec.Container, devices, spec.Disk),
+                    SecurityContext = ContainerSecurity(spec),
+                    VolumeMounts = volumes.Mounts,
+                },
+            ],
         };
+        return PodParts.BuildPod(Metadata(start, settings, hostId, owner), body, settings);
     }
 
     /// <summary>Builds another Pod like one that ran before, for example on another node.</summary>
@@ -122,26 +108,9 @@ internal static class UserPodManifest
     /// <param name="settings">The settings of the host.</param>
     /// <param name="pod">The Pod.</param>
     public static V1Secret BuildSecret(
-        string name, IDictionary<string, string> environment, KubernetesSettings settings, V1Pod pod) => new()
-        {
-            ApiVersion = "v1",
-            Kind = "Secret",
-            Type = "Opaque",
-            Immutable = true,
-            Metadata = new V1ObjectMeta
-            {
-                Name = name,
-                Labels = new Dictionary<string, string> { [PodNames.UserPodsLabel] = settings.Owner },
-                OwnerReferences =
-                [
-                    new V1OwnerReference
-                    {
-                        ApiVersion = "v1", Kind = "Pod", Name = pod.Metadata.Name, Uid = pod.Metadata.Uid,
-                    },
-                ],
-            },
-            StringData = environment,
-        };
+        string name, IDictionary<string, string> environment, KubernetesSettings settings, V1Pod pod) =>
+        PodParts.BuildSecret(
+            name, PodNames.UserPodsLabel, settings, environment, pod.Metadata.Name, pod.Metadata.Uid);
 
     /// <summary>Returns the environment of a pod. The device plugin sets the variables of its GPUs.</summary>
     public static Dictionary<string, string> Environment(UserPodStart start)

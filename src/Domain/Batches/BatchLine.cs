@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Sluice.Domain.Notation;
 
 namespace Sluice.Domain.Batches;
 
@@ -15,8 +16,6 @@ public sealed record BatchLine(int Number, string CustomId, string Model, byte[]
 {
     /// <summary>The longest <c>custom_id</c> in characters.</summary>
     public const int MaxCustomId = 512;
-
-    private const int MaxShown = 80;
 
     /// <summary>Reads a line. Null: <paramref name="error"/> says why it is not valid.</summary>
     /// <param name="json">The bytes of the line.</param>
@@ -76,9 +75,6 @@ public sealed record BatchLine(int Number, string CustomId, string Model, byte[]
     private static string? Text(JsonElement element, string name) =>
         Find(element, name) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
 
-    private static string Shorten(JsonElement value)
-    {
-        var text = value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
-        return text.Length <= MaxShown ? text : text[..(MaxShown - 3)] + "...";
-    }
+    private static string Shorten(JsonElement value) => QuotedText.Shorten(
+        value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText(), QuotedText.MostJson);
 }

@@ -135,11 +135,8 @@ public static class DeclarationSerializer
     private static IEnumerable<JsonPropertyInfo> Fields(JsonTypeInfo type) =>
         type.Properties.Where(p => p.Set is not null || p.Get is not null);
 
-    private static string Preview(JsonNode? node)
-    {
-        var text = node?.ToJsonString() ?? "null";
-        return text.Length <= 80 ? text : text[..77] + "...";
-    }
+    private static string Preview(JsonNode? node) =>
+        QuotedText.Shorten(node?.ToJsonString() ?? "null", QuotedText.MostJson);
 
     /// <summary>
     /// Returns the rule that a value violates. The converters of Sluice state it in the exception. For other types it

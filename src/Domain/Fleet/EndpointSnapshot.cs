@@ -47,5 +47,5 @@ public sealed record EndpointSnapshot
     public required IReadOnlyList<WorkerSlots> Workers { get; init; }
 
     /// <summary>The gateways that hold a lease, with their slots.</summary>
-    public required IReadOnlyList<SlotLease> Leases { get; init; }
+    public required IReadOnlyList<HeldSlots> Leases { get; init; }
 }

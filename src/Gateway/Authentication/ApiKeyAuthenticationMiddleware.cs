@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Primitives;
 using Sluice.Domain.Declarations;
+using Sluice.Domain.Notation;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Selection;
 using Sluice.Storage.Catalog;
@@ -74,7 +75,7 @@ public sealed partial class ApiKeyAuthenticationMiddleware(
         if (!SocketTicketUrl.Accepts(origin, context.Request.Host, context.Features.Get<CorsPolicy>()))
         {
             await Problem.WriteAsync(context, StatusCodes.Status403Forbidden,
-                $"The origin is '{(origin.Length <= 100 ? origin : origin[..97] + "...")}'; expected the gateway's own "
+                $"The origin is '{QuotedText.Shorten(origin)}'; expected the gateway's own "
                 + "origin, or one that SLUICE_CORS_ORIGINS, or cors.origins of the endpoint, allows.");
             return;
         }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Sluice.Domain.Declarations;
+using Sluice.Domain.Notation;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Selection;
 using Sluice.Storage.Catalog;
@@ -82,7 +83,7 @@ public sealed class CrossOrigin(CorsPolicy? gateway, CatalogWatcher catalog)
         response.Headers.Vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
         if (policy?.Allows(origin) != true)
             return Problem.WriteAsync(context, StatusCodes.Status403Forbidden,
-                $"The origin is '{Shorten(origin)}'; expected an origin that SLUICE_CORS_ORIGINS, "
+                $"The origin is '{QuotedText.Shorten(origin)}'; expected an origin that SLUICE_CORS_ORIGINS, "
                 + "or cors.origins of the endpoint, allows.");
         var requestedHeaders = request.Headers.AccessControlRequestHeaders.ToString();
         response.Headers.AccessControlAllowOrigin = policy.AllowsAny ? CorsPolicy.Any : origin;
@@ -95,6 +96,4 @@ public sealed class CrossOrigin(CorsPolicy? gateway, CatalogWatcher catalog)
         response.StatusCode = StatusCodes.Status204NoContent;
         return Task.CompletedTask;
     }
-
-    private static string Shorten(string text) => text.Length <= 100 ? text : text[..97] + "...";
 }

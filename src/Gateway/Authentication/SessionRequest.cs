@@ -1,4 +1,5 @@
 using System.Net;
+using Sluice.Domain.Notation;
 
 namespace Sluice.Gateway.Authentication;
 
@@ -57,17 +58,18 @@ public readonly record struct SessionRequest(
     {
         var reads = HttpMethods.IsGet(Method) || HttpMethods.IsHead(Method) || HttpMethods.IsOptions(Method);
         if (Origin.Length > 0 && !IsOwnOrigin())
-            return $"Origin is '{Shorten(Origin)}'; expected the origin of the gateway.";
+            return $"Origin is '{QuotedText.Shorten(Origin)}'; expected the origin of the gateway.";
         // A link in the address bar is not a request of a page. It reads, and nothing more.
         if (FetchSite is not ("" or "same-origin") && !(FetchSite == "none" && reads && !IsUpgrade))
-            return $"Sec-Fetch-Site is '{Shorten(FetchSite)}'; expected same-origin.";
+            return $"Sec-Fetch-Site is '{QuotedText.Shorten(FetchSite)}'; expected same-origin.";
         if (!reads && !HasHeader)
             return $"The request has a session and changes something, but no header '{Header}: 1'.";
         // CORS does not apply to WebSockets, so they need Origin (RFC 6455, section 10.2).
         if (IsUpgrade && Origin.Length == 0) return "The request is a WebSocket without the header Origin.";
         // A worker could otherwise answer with a page, which would have the rights of the session.
         if (IsOfWorker && FetchDestination is not ("" or "empty" or "websocket" or "image" or "audio" or "video"))
-            return $"Sec-Fetch-Dest is '{Shorten(FetchDestination)}'; responses of workers are not shown as pages.";
+            return $"Sec-Fetch-Dest is '{QuotedText.Shorten(FetchDestination)}'; responses of workers are not shown as "
+                + "pages.";
         return null;
     }
 
@@ -78,6 +80,4 @@ public readonly record struct SessionRequest(
     private static bool IsLoopback(string host) => host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
         || host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase)
         || (IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address));
-
-    private static string Shorten(string text) => text.Length <= 100 ? text : text[..97] + "...";
 }

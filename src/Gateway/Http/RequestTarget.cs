@@ -1,5 +1,6 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Http.Features;
+using Sluice.Domain.Notation;
 
 namespace Sluice.Gateway.Http;
 
@@ -41,7 +42,7 @@ public static class RequestTarget
             // The absolute form (RFC 9112, section 3.2.2).
             var authority = raw.IndexOf("://", StringComparison.Ordinal);
             var start = authority < 0 ? -1 : raw.AsSpan(authority + 3).IndexOfAny('/', '?');
-            if (start < 0) return $"The request target is '{Shorten(raw)}'; expected a path.";
+            if (start < 0) return $"The request target is '{QuotedText.Shorten(raw)}'; expected a path.";
             rest = rest[(authority + 3 + start)..];
         }
 
@@ -51,10 +52,11 @@ public static class RequestTarget
         var query = rest.IndexOf('?');
         var path = query < 0 ? rest : rest[..query];
         if (HasDotSegment(path))
-            return $"The path is '{Shorten(raw)}'; expected a path without the segments '.' and '..', encoded or not. "
-                + "Send the resolved path.";
+            return $"The path is '{QuotedText.Shorten(raw)}'; expected a path without the segments '.' and '..', "
+                + "encoded or not. Send the resolved path.";
         if (path.Count('/') != decoded.AsSpan().Count('/'))
-            return $"The path is '{Shorten(raw)}', which is ambiguous; expected a path without a host, as /path.";
+            return $"The path is '{QuotedText.Shorten(raw)}', which is ambiguous; expected a path without a host, as "
+                + "/path.";
         for (; skip > 0; skip--)
         {
             var next = path[1..].IndexOf('/');
@@ -91,6 +93,4 @@ public static class RequestTarget
 
         return false;
     }
-
-    private static string Shorten(string text) => text.Length <= 100 ? text : text[..97] + "...";
 }

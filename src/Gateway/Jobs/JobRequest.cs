@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using Sluice.Domain.Declarations;
 using Endpoint = Sluice.Domain.Declarations.Endpoint;
+using Sluice.Domain.Declarations;
+using Sluice.Domain.Notation;
 
 namespace Sluice.Gateway.Jobs;
 
@@ -63,22 +64,22 @@ public sealed record JobRequest
             var root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object)
             {
-                errors.Add(new FieldError("(body)", Shorten(root), "an object with the field input"));
+                errors.Add(new FieldError("(body)", QuotedText.Shorten(root), "an object with the field input"));
                 return null;
             }
 
             if (!root.TryGetProperty("input", out var input))
                 errors.Add(new FieldError("input", "", "a value: it is required" + Hint(root)));
             if (root.TryGetProperty("webhookV2", out var other))
-                errors.Add(new FieldError("webhookV2", Shorten(other),
+                errors.Add(new FieldError("webhookV2", QuotedText.Shorten(other),
                     "no value: use webhook, which is signed as in Standard Webhooks"));
             byte[]? s3 = null;
             if (root.TryGetProperty("s3Config", out var config) && config.ValueKind != JsonValueKind.Null)
             {
                 if (config.ValueKind != JsonValueKind.Object)
-                    errors.Add(new FieldError("s3Config", Shorten(config), "an object"));
+                    errors.Add(new FieldError("s3Config", QuotedText.Shorten(config), "an object"));
                 else if (JsonMarshal.GetRawUtf8Value(config).Length > MaxS3)
-                    errors.Add(new FieldError("s3Config", Shorten(config), $"at most {MaxS3} bytes"));
+                    errors.Add(new FieldError("s3Config", QuotedText.Shorten(config), $"at most {MaxS3} bytes"));
                 else s3 = JsonMarshal.GetRawUtf8Value(config).ToArray();
             }
 
@@ -108,7 +109,7 @@ public sealed record JobRequest
         if (value.ValueKind == JsonValueKind.String && IsText(value)
             && value.GetString() is { Length: > 0 and <= 2048 } url) return url;
         if (value.ValueKind == JsonValueKind.String && value.ValueEquals("")) return null;
-        errors.Add(new FieldError("webhook", Shorten(value), "a URL of at most 2048 characters"));
+        errors.Add(new FieldError("webhook", QuotedText.Shorten(value), "a URL of at most 2048 characters"));
         return null;
     }
 
@@ -117,7 +118,7 @@ public sealed record JobRequest
         if (!root.TryGetProperty("policy", out var policy) || policy.ValueKind == JsonValueKind.Null) return request;
         if (policy.ValueKind != JsonValueKind.Object)
         {
-            errors.Add(new FieldError("policy", Shorten(policy),
+            errors.Add(new FieldError("policy", QuotedText.Shorten(policy),
                 "an object with executionTimeout, ttl and lowPriority"));
             return request;
         }
@@ -131,11 +132,11 @@ public sealed record JobRequest
             else if (field.NameEquals("ttl"))
                 request = request with { Ttl = Ms(field.Value, name, MinTtl, request.Ttl, errors) };
             else if (!field.NameEquals("lowPriority"))
-                errors.Add(new FieldError(name, Shorten(field.Value),
+                errors.Add(new FieldError(name, QuotedText.Shorten(field.Value),
                     "a known field (executionTimeout, ttl, lowPriority)"));
             else if (field.Value.ValueKind is JsonValueKind.True or JsonValueKind.False)
                 request = request with { LowPriority = field.Value.GetBoolean() };
-            else errors.Add(new FieldError(name, Shorten(field.Value), "true or false"));
+            else errors.Add(new FieldError(name, QuotedText.Shorten(field.Value), "true or false"));
         }
 
         return request;
@@ -146,7 +147,7 @@ public sealed record JobRequest
     {
         if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var ms)
             && ms >= min.TotalMilliseconds && ms <= MaxTime.TotalMilliseconds) return TimeSpan.FromMilliseconds(ms);
-        errors.Add(new FieldError(name, Shorten(value), string.Create(CultureInfo.InvariantCulture,
+        errors.Add(new FieldError(name, QuotedText.Shorten(value), string.Create(CultureInfo.InvariantCulture,
             $"ms, {min.TotalMilliseconds:0} to {MaxTime.TotalMilliseconds:0}")));
         return defaultValue;
     }
@@ -162,11 +163,5 @@ public sealed record JobRequest
             // The string contains half a surrogate pair.
             return false;
         }
-    }
-
-    private static string Shorten(JsonElement value)
-    {
-        var text = value.GetRawText();
-        return text.Length <= 80 ? text : text[..77] + "...";
     }
 }

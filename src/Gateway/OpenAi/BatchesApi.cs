@@ -165,8 +165,7 @@ public sealed partial class BatchesApi(BatchStore batches, FileStore files, Batc
     private static string Shown(JsonObject request, string name)
     {
         if (request[name] is not { } value) return "missing";
-        var text = value.ToJsonString().Trim('"');
-        return $"'{(text.Length <= 80 ? text : text[..77] + "...")}'";
+        return $"'{QuotedText.Shorten(value.ToJsonString().Trim('"'), QuotedText.MostJson)}'";
     }
 
     private static bool TryMetadata(JsonNode? node, out Dictionary<string, string>? metadata)

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Text.Json.Serialization;
 using Sluice.Domain.Declarations;
 using Sluice.Gateway.Authentication;
@@ -6,6 +5,7 @@ using Sluice.Gateway.Health;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Relay;
 using Sluice.Gateway.Selection;
+using Sluice.Shared;
 using Sluice.Storage.Queueing;
 
 namespace Sluice.Gateway.OpenInference;
@@ -16,9 +16,6 @@ namespace Sluice.Gateway.OpenInference;
 /// </summary>
 public static class OpenInferenceApi
 {
-    private static readonly string Version = typeof(OpenInferenceApi).Assembly
-        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "";
-
     /// <summary>
     /// The supported Triton extensions. The repository extension is not listed because only its index is supported:
     /// declared endpoints determine the served models.
@@ -32,7 +29,7 @@ public static class OpenInferenceApi
         WorkerSlotStore slots, ModelVersions versions)
     {
         routes.MapRoute("GET", "/v2", AccessLevel.Nothing, "Get server metadata",
-            () => new ServerMetadata("sluice", Version, Extensions));
+            () => new ServerMetadata("sluice", ProductVersion.Number, Extensions));
         routes.MapRoute("GET", "/v2/health/live", AccessLevel.Nothing, "Check that the gateway process runs",
             () => new Live(true));
         routes.MapRoute("GET", "/v2/health/ready", AccessLevel.Nothing, "Check that the gateway accepts requests",

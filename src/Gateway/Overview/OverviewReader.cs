@@ -1,10 +1,10 @@
-using System.Reflection;
 using Sluice.ControlPlane.Nodes;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
 using Sluice.Domain.Nodes;
 using Sluice.Domain.Series;
 using Sluice.Domain.Usage;
+using Sluice.Shared;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Queueing;
@@ -31,9 +31,6 @@ public sealed class OverviewReader(
 
     /// <summary>The steps of 10 s of which rates are the mean.</summary>
     private const int Steps = 3;
-
-    private static readonly string Version = typeof(OverviewReader).Assembly
-        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "";
 
     private readonly Lock gate = new();
     private Task<OverviewView>? reading;
@@ -71,7 +68,7 @@ public sealed class OverviewReader(
         var all = new SeriesCounts();
         foreach (var counts in rates.Values) all.AddEndpoint(counts);
         var view = new OverviewView(
-            time.GetUtcNow(), Version, await pods.CountHostsAsync(time.GetUtcNow(), ct),
+            time.GetUtcNow(), ProductVersion.Number, await pods.CountHostsAsync(time.GetUtcNow(), ct),
             endpoints.SelectMany(e => e.Workers).GroupBy(w => w.Key).ToDictionary(g => g.Key, g => g.Sum(w => w.Value)),
             new OverviewGpus(gpus.Count, gpus.Count(g => used.Contains(g.Uuid)
                 || g.Slices.Any(s => used.Contains(s.Uuid)))),

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Sluice.Domain.Notation;
 
 namespace Sluice.Gateway.Responses;
 
@@ -9,8 +10,6 @@ namespace Sluice.Gateway.Responses;
 /// </summary>
 internal sealed class ResponseRequest
 {
-    private const int MaxShown = 80;
-
     /// <summary>
     /// The only value of <c>include</c> that is accepted. It has no effect: reasoning is not part of the next prompt,
     /// so a client that sends it back loses nothing.
@@ -123,8 +122,8 @@ internal sealed class ResponseRequest
 
     internal static ResponseFaultException Fault(string param, JsonNode? value, string expected)
     {
-        var text = value is null ? "" : ResponseJson.Write(value).Trim('"');
-        if (text.Length > MaxShown) text = text[..(MaxShown - 3)] + "...";
+        var text = QuotedText.Shorten(
+            value is null ? "" : ResponseJson.Write(value).Trim('"'), QuotedText.MostJson);
         return new ResponseFaultException(param, value is null
             ? $"'{param}' is missing; expected {expected}." : $"'{param}' is '{text}'; expected {expected}.");
     }

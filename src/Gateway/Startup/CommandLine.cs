@@ -1,4 +1,4 @@
-using System.Reflection;
+using Sluice.Shared;
 
 namespace Sluice.Gateway.Startup;
 
@@ -23,14 +23,10 @@ internal static class CommandLine
     {
         [] or ["health"] => null,
         ["--help" or "-h" or "help"] => new CommandLineAnswer(Usage, 0),
-        ["--version" or "version"] => new CommandLineAnswer($"Sluice {Version}", 0),
+        ["--version" or "version"] => new CommandLineAnswer($"Sluice {ProductVersion.Full}", 0),
         _ => new CommandLineAnswer($"sluice: the arguments are '{string.Join(' ', args)}'; "
             + $"expected none, or one of health, --help, --version.\n\n{Usage}", WrongUsage),
     };
-
-    private static string Version =>
-        typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
-        ?? "(unknown version)";
 }
 
 /// <summary>A text to print and the exit code of the process. An error is printed to standard error.</summary>

@@ -1,8 +1,8 @@
-using System.Reflection;
 using OpenTelemetry;
 using OpenTelemetry.Exporter;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
+using Sluice.Shared;
 
 namespace Sluice.Gateway.Tracing;
 
@@ -20,13 +20,12 @@ internal sealed class TraceExport : IDisposable
     public TraceExport(TracingSettings settings, string instance, ILogger<TraceExport> logger)
     {
         if (!settings.IsEnabled) return;
-        var version = Assembly.GetExecutingAssembly().GetName().Version?.ToString(3);
         var exporter = new WatchedTraceExporter(OptionsOf(settings), new TraceExportWatch(settings.Receiver!, logger));
         // Its constructor reads the variables OTEL_BSP_*.
         var batches = new BatchExportActivityProcessorOptions();
         sdk = OpenTelemetrySdk.Create(telemetry => telemetry
             .ConfigureResource(r => r.AddService(
-                settings.ServiceName, serviceVersion: version, serviceInstanceId: instance))
+                settings.ServiceName, serviceVersion: ProductVersion.Number, serviceInstanceId: instance))
             .WithTracing(t => t.AddSource(Spans.Source.Name).SetSampler(LinkSampler.Create(settings))
                 .AddProcessor(new BatchActivityExportProcessor(exporter, batches.MaxQueueSize,
                     settings.ExportDelay ?? batches.ScheduledDelayMilliseconds, batches.ExporterTimeoutMilliseconds,

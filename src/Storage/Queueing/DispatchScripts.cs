@@ -237,10 +237,10 @@ public sealed class DispatchScripts(RedisStore redis)
     private async Task<RedisResult[]> RunAsync(Script script, RedisKey[] keys, RedisValue[] args) =>
         (await script.RunAsync(redis.Database, keys, args)).Items();
 
-    private static SlotLease Lease(string field, int slots)
+    private static HeldSlots Lease(string field, int slots)
     {
         var bar = field.IndexOf('|', StringComparison.Ordinal);
-        return new SlotLease(field[..bar], field[(bar + 1)..], slots);
+        return new HeldSlots(field[..bar], field[(bar + 1)..], slots);
     }
 
     private static void AddSlots(List<RedisValue> args, IEnumerable<SlotCount> slots)

@@ -33,7 +33,7 @@ public sealed class RestPolicyTest
         Assert.Null(Decide(dispatch: NoWork with { JobsRunning = 1 }));
         Assert.Null(Decide(dispatch: NoWork with { Refused = 1 }));
         Assert.Null(Decide(dispatch: NoWork with { Workers = [new WorkerSlots("p", 1, 1, 0, false)] }));
-        Assert.Null(Decide(dispatch: NoWork with { Leases = [new SlotLease("g", "p", 1)] }));
+        Assert.Null(Decide(dispatch: NoWork with { Leases = [new HeldSlots("g", "p", 1)] }));
     }
 
     [Fact]

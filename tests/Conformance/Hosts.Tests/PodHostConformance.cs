@@ -34,9 +34,9 @@ public abstract class PodHostConformance
         var pod = await StartAsync(Running(Server));
         Assert.Null(await probe.WaitReadyAsync(pod, null, CancellationToken.None));
 
-        await Host.StopAsync(pod);
+        await Eventually.CompletesAsync(Host.StopAsync(pod));
 
-        Assert.StartsWith("ended by SIGTERM", await pod.Exited, StringComparison.Ordinal);
+        Assert.StartsWith("ended by SIGTERM", await ExitAsync(pod), StringComparison.Ordinal);
         await ForgetAsync(pod);
     }
 
@@ -50,8 +50,8 @@ public abstract class PodHostConformance
         Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(pod, null));
         Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(pod, new string('0', 64)));
         Assert.Contains(pod.Stages, s => s.Name == "model");
-        await Host.StopAsync(pod);
-        Assert.StartsWith("exit code 0", await pod.Exited, StringComparison.Ordinal);
+        await Eventually.CompletesAsync(Host.StopAsync(pod));
+        Assert.StartsWith("exit code 0", await ExitAsync(pod), StringComparison.Ordinal);
         await ForgetAsync(pod);
     }
 
@@ -62,8 +62,8 @@ public abstract class PodHostConformance
         var template = order.Deployment.Template with { StopGrace = TimeSpan.FromSeconds(0.5) };
         var pod = await StartAsync(order with { Deployment = order.Deployment with { Template = template } });
         await SaidAsync(pod, 1);
-        await Host.StopAsync(pod);
-        Assert.StartsWith("ended by SIGKILL", await pod.Exited, StringComparison.Ordinal);
+        await Eventually.CompletesAsync(Host.StopAsync(pod));
+        Assert.StartsWith("ended by SIGKILL", await ExitAsync(pod), StringComparison.Ordinal);
         await ForgetAsync(pod);
     }
 
@@ -72,8 +72,8 @@ public abstract class PodHostConformance
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
         await SaidAsync(pod, 1);
-        await Host.KillAsync(pod);
-        Assert.StartsWith(KilledBy, await pod.Exited, StringComparison.Ordinal);
+        await Eventually.CompletesAsync(Host.KillAsync(pod));
+        Assert.StartsWith(KilledBy, await ExitAsync(pod), StringComparison.Ordinal);
         await ForgetAsync(pod);
     }
 
@@ -113,8 +113,8 @@ public abstract class PodHostConformance
         Assert.Single(server.Requests);
         var store = Path.GetFullPath(Path.Combine(pod.Model!.Folder, "..", "..", ".."));
         using (var other = TestModels.Store(store)) Assert.True(Assert.Single(other.List()).Entry.InUse);
-        await Host.StopAsync(pod);
-        Assert.StartsWith("exit code 0", await pod.Exited, StringComparison.Ordinal);
+        await Eventually.CompletesAsync(Host.StopAsync(pod));
+        Assert.StartsWith("exit code 0", await ExitAsync(pod), StringComparison.Ordinal);
         await ForgetAsync(pod);
         using (var other = TestModels.Store(store)) Assert.False(Assert.Single(other.List()).Entry.InUse);
         Directory.Delete(store, recursive: true);
@@ -136,8 +136,8 @@ public abstract class PodHostConformance
         var pod = await StartAsync(order);
         var why = await probe.WaitReadyAsync(pod, null, CancellationToken.None);
         Assert.StartsWith("not ready at / within 200ms: GET http://", why, StringComparison.Ordinal);
-        await Host.KillAsync(pod);
-        await pod.Exited;
+        await Eventually.CompletesAsync(Host.KillAsync(pod));
+        await ExitAsync(pod);
         await ForgetAsync(pod);
     }
 
@@ -148,7 +148,7 @@ public abstract class PodHostConformance
         foreach (var pod in pods) Assert.Null(await probe.WaitReadyAsync(pod, null, CancellationToken.None));
         Assert.NotEqual(pods[0].Address.Uri, pods[1].Address.Uri);
         Assert.NotEqual(pods[0].Address.Token, pods[1].Address.Token);
-        foreach (var pod in pods) await Host.StopAsync(pod);
+        foreach (var pod in pods) await Eventually.CompletesAsync(Host.StopAsync(pod));
         foreach (var pod in pods) await ForgetAsync(pod);
     }
 
@@ -158,7 +158,7 @@ public abstract class PodHostConformance
         Environment.SetEnvironmentVariable("SLUICE_ADMIN_KEY", "very-secret-admin-key");
         Environment.SetEnvironmentVariable("AWS_SECRET_ACCESS_KEY", "also-secret");
         var pod = await StartAsync(Running("env"));
-        await pod.Exited;
+        await ExitAsync(pod);
 
         var lines = pod.LastOutput;
         Assert.DoesNotContain(lines, l => l.Contains("secret", StringComparison.OrdinalIgnoreCase));
@@ -182,7 +182,7 @@ public abstract class PodHostConformance
     public async Task A_pod_without_assigned_devices_sees_none()
     {
         var pod = await StartAsync(Running("env") with { Devices = [] });
-        await pod.Exited;
+        await ExitAsync(pod);
         Assert.Contains("CUDA_VISIBLE_DEVICES=-1", pod.LastOutput);
         Assert.Contains("NVIDIA_VISIBLE_DEVICES=void", pod.LastOutput);
         await ForgetAsync(pod);
@@ -194,7 +194,7 @@ public abstract class PodHostConformance
         const string script = "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; done; "
             + "printf '%01000d\\n' 7; printf 'no newline'";
         var pod = await StartAsync(Running(script));
-        await pod.Exited;
+        await ExitAsync(pod);
         var lines = pod.LastOutput;
         Assert.Equal(40, lines.Count);
         Assert.Equal("no newline", lines[^1]);
@@ -208,8 +208,8 @@ public abstract class PodHostConformance
     {
         var pod = await StartAsync(Running("sleep 1000 & echo $!; wait"));
         await SaidAsync(pod, 1);
-        await Host.KillAsync(pod);
-        await pod.Exited;
+        await Eventually.CompletesAsync(Host.KillAsync(pod));
+        await ExitAsync(pod);
         await ForgetAsync(pod);
     }
 
@@ -219,12 +219,16 @@ public abstract class PodHostConformance
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
         Assert.Empty(await Host.AdoptAsync(found => found.PodId == pod.Order.PodId, CancellationToken.None));
         Assert.False(pod.Exited.IsCompleted);
-        await Host.KillAsync(pod);
-        await pod.Exited;
+        await Eventually.CompletesAsync(Host.KillAsync(pod));
+        await ExitAsync(pod);
         await ForgetAsync(pod);
     }
 
     protected Task<RunningPod> StartAsync(PodSpec order) => Host.StartAsync(order, _ => { }, CancellationToken.None);
+
+    /// <summary>Waits for the exit of a pod, and returns its reason.</summary>
+    protected static Task<string> ExitAsync(RunningPod pod) =>
+        Eventually.CompletesAsync(pod.Exited, $"the exit of {pod.Name}");
 
     /// <summary>Waits until the pod has written this number of lines.</summary>
     protected static Task SaidAsync(RunningPod pod, int lines) => SaidAsync(pod, said => said.Count >= lines);
@@ -235,7 +239,7 @@ public abstract class PodHostConformance
         {
             var next = pod.NextLine;
             if (enough(pod.LastOutput)) return;
-            await Task.WhenAny(next, pod.Exited);
+            await Eventually.CompletesAsync(Task.WhenAny(next, pod.Exited), "the next line of a pod");
             Assert.False(pod.Exited.IsCompleted && !enough(pod.LastOutput), "the pod exited before");
         }
     }
@@ -258,7 +262,7 @@ public abstract class PodHostConformance
 
     protected async Task ForgetAsync(RunningPod pod)
     {
-        await Host.ForgetAsync(pod);
+        await Eventually.CompletesAsync(Host.ForgetAsync(pod));
         await GoneAsync(pod);
     }
 

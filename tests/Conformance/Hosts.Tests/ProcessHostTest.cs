@@ -63,7 +63,7 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
         await StandingAsync();
 
         await standing.StopAsync(pod);
-        Assert.StartsWith("exit code 0", await pod.Exited, StringComparison.Ordinal);
+        Assert.StartsWith("exit code 0", await ExitAsync(pod), StringComparison.Ordinal);
         await standing.ForgetAsync(pod);
         // Without declarations no standby worker is needed.
         standing.Prepare([]);
@@ -103,7 +103,7 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
     public async Task The_exit_of_a_process_is_reported_although_a_child_keeps_its_output_open()
     {
         var pod = await StartAsync(Running("sleep 1000 & echo $!; exit 3"));
-        var exit = await pod.Exited.WaitAsync(ChildProcess.Patience, TimeProvider.System);
+        var exit = await ExitAsync(pod);
         Assert.StartsWith("exit code 3: ", exit, StringComparison.Ordinal);
         await ForgetAsync(pod);
     }
@@ -112,7 +112,7 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
     public async Task A_pod_starts_in_its_own_empty_folder_which_is_deleted_after_its_exit()
     {
         var pod = await StartAsync(Running("pwd; stat -c %a .; ls -A | wc -l; touch left; ls -A"));
-        await pod.Exited;
+        await ExitAsync(pod);
         Assert.Matches("/sluice-work-" + Id.Value + "-[0-9a-f]{32}$", pod.LastOutput[0]);
         Assert.Equal(["700", "0", "left"], pod.LastOutput.Skip(1).Select(l => l.Trim()));
         await ForgetAsync(pod);
@@ -128,7 +128,7 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
         {
             var deployment = Deployed(["/bin/sh", "./" + script, "./no-such-file"]);
             var pod = await StartAsync(Running("") with { Deployment = deployment });
-            await pod.Exited;
+            await ExitAsync(pod);
             Assert.Equal("./no-such-file", pod.LastOutput[0]);
             Assert.NotEqual(Environment.CurrentDirectory, pod.LastOutput[1]);
             await ForgetAsync(pod);
@@ -154,7 +154,7 @@ public sealed class ProcessHostTest : PodHostConformance, IDisposable
         Assert.Contains("/sluice-work-", folder, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder));
         await standing.KillAsync(pod);
-        await pod.Exited;
+        await ExitAsync(pod);
         await standing.ForgetAsync(pod);
         Assert.False(Directory.Exists(folder));
     }

@@ -60,7 +60,7 @@ public sealed class ProcessUserPodHostTest : UserPodHostConformance, IDisposable
         var child = int.Parse(
             (await Eventually.BecomesAsync(() => ReadAsync(start.Pod), l => l.Count > 0, "a line"))[0],
             CultureInfo.InvariantCulture);
-        await host.StopAsync(start.Pod, default);
+        await Eventually.CompletesAsync(host.StopAsync(start.Pod, default));
         await ChildProcess.GoneAsync(child);
         await EndAsync(start.Pod);
     }

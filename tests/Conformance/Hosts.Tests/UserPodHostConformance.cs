@@ -57,7 +57,7 @@ public abstract class UserPodHostConformance
         Assert.Empty(exited.Addresses);
         Assert.Equal(["failed"], await ReadAsync(start.Pod));
         // A stop of a pod that has exited is none.
-        await Host.StopAsync(start.Pod, default);
+        await Eventually.CompletesAsync(Host.StopAsync(start.Pod, default));
         await EndAsync(start.Pod);
     }
 
@@ -111,7 +111,7 @@ public abstract class UserPodHostConformance
         var start = Start("trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.1; done");
         await StartAsync(start);
         await LinesAsync(start.Pod, "up");
-        await Host.StopAsync(start.Pod, default);
+        await Eventually.CompletesAsync(Host.StopAsync(start.Pod, default));
         var exited = await FindAsync(start.Pod.Id);
         Assert.Equal(UserPodInstanceState.Exited, exited!.State);
         Assert.StartsWith("exit code 5", exited.Exit, StringComparison.Ordinal);
@@ -126,7 +126,7 @@ public abstract class UserPodHostConformance
             Base with { StopGrace = TimeSpan.FromMilliseconds(300) });
         await StartAsync(start);
         await LinesAsync(start.Pod, "up");
-        await Host.StopAsync(start.Pod, default);
+        await Eventually.CompletesAsync(Host.StopAsync(start.Pod, default));
         var exited = await FindAsync(start.Pod.Id);
         Assert.Equal(UserPodInstanceState.Exited, exited!.State);
         Assert.StartsWith("ended by SIGKILL", exited.Exit, StringComparison.Ordinal);
@@ -139,15 +139,15 @@ public abstract class UserPodHostConformance
         var start = Start($"cd {Volume}; echo x >> file; wc -l < file; exec sleep 1000");
         await StartAsync(start);
         await LinesAsync(start.Pod, "1");
-        await Host.RestartAsync(start.Pod, default);
+        await Eventually.CompletesAsync(Host.RestartAsync(start.Pod, default));
         await UntilAsync(start.Pod.Id, UserPodInstanceState.Running);
         await LinesAsync(start.Pod, "2");
-        await Host.StopAsync(start.Pod, default);
+        await Eventually.CompletesAsync(Host.StopAsync(start.Pod, default));
         await StartAsync(start);
         await LinesAsync(start.Pod, "3");
-        await Host.RemoveAsync(start.Pod.Id, default);
+        await Eventually.CompletesAsync(Host.RemoveAsync(start.Pod.Id, default));
         Assert.Null(await FindAsync(start.Pod.Id));
-        Assert.True(await Host.HasVolumeAsync(start.Pod.Id, default));
+        Assert.True(await HasVolumeAsync(start.Pod));
         await StartAsync(start);
         await LinesAsync(start.Pod, "4");
         await EndAsync(start.Pod);
@@ -159,13 +159,13 @@ public abstract class UserPodHostConformance
         var start = Start("trap '' TERM; echo up; exec sleep 1000");
         await StartAsync(start);
         await LinesAsync(start.Pod, "up");
-        await Host.RemoveAsync(start.Pod.Id, default);
-        await Host.RemoveAsync(start.Pod.Id, default);
+        await Eventually.CompletesAsync(Host.RemoveAsync(start.Pod.Id, default));
+        await Eventually.CompletesAsync(Host.RemoveAsync(start.Pod.Id, default));
         Assert.Null(await FindAsync(start.Pod.Id));
-        Assert.True(await Host.HasVolumeAsync(start.Pod.Id, default));
-        await Host.RemoveVolumeAsync(start.Pod.Id, default);
-        await Host.RemoveVolumeAsync(start.Pod.Id, default);
-        Assert.False(await Host.HasVolumeAsync(start.Pod.Id, default));
+        Assert.True(await HasVolumeAsync(start.Pod));
+        await Eventually.CompletesAsync(Host.RemoveVolumeAsync(start.Pod.Id, default));
+        await Eventually.CompletesAsync(Host.RemoveVolumeAsync(start.Pod.Id, default));
+        Assert.False(await HasVolumeAsync(start.Pod));
         Assert.Empty(await ReadAsync(start.Pod));
     }
 
@@ -174,10 +174,10 @@ public abstract class UserPodHostConformance
     {
         var pod = Start("exit 0").Pod;
         Assert.Null(await FindAsync(pod.Id));
-        Assert.False(await Host.HasVolumeAsync(pod.Id, default));
+        Assert.False(await HasVolumeAsync(pod));
         Assert.Empty(await ReadAsync(pod));
-        await Host.RemoveAsync(pod.Id, default);
-        await Host.RemoveVolumeAsync(pod.Id, default);
+        await Eventually.CompletesAsync(Host.RemoveAsync(pod.Id, default));
+        await Eventually.CompletesAsync(Host.RemoveVolumeAsync(pod.Id, default));
     }
 
     [Fact]
@@ -240,7 +240,7 @@ public abstract class UserPodHostConformance
             Assert.InRange(later.MemoryLimit!.Value, later.Memory.Value, 1L << 50);
         }
 
-        await Host.StopAsync(start.Pod, default);
+        await Eventually.CompletesAsync(Host.StopAsync(start.Pod, default));
         Assert.Null(await MeasureAsync(start.Pod));
         await EndAsync(start.Pod);
         Assert.Null(await MeasureAsync(start.Pod));
@@ -270,9 +270,10 @@ public abstract class UserPodHostConformance
     protected abstract Task TouchAsync(UserPod pod, string name);
 
     private async Task<UserPodReading?> MeasureAsync(UserPod pod) =>
-        (await Host.MeasureAsync([pod], default)).GetValueOrDefault(pod.Id);
+        (await Eventually.CompletesAsync(Host.MeasureAsync([pod], default))).GetValueOrDefault(pod.Id);
 
-    protected Task StartAsync(UserPodStart start) => Host.StartAsync(start, _ => { }, default);
+    protected Task StartAsync(UserPodStart start) =>
+        Eventually.CompletesAsync(Host.StartAsync(start, _ => { }, default), "the start of a pod");
 
     protected UserPodStart Start(string command, UserPodSpec? spec = null)
     {
@@ -293,7 +294,10 @@ public abstract class UserPodHostConformance
     }
 
     protected async Task<UserPodInstance?> FindAsync(string podId) =>
-        (await Host.ListAsync(Installation, default)).FirstOrDefault(i => i.PodId == podId);
+        (await Eventually.CompletesAsync(Host.ListAsync(Installation, default))).FirstOrDefault(i => i.PodId == podId);
+
+    private Task<bool> HasVolumeAsync(UserPod pod) =>
+        Eventually.CompletesAsync(Host.HasVolumeAsync(pod.Id, default));
 
     protected async Task<UserPodInstance> UntilAsync(string podId, UserPodInstanceState state) =>
         (await Eventually.BecomesAsync(() => FindAsync(podId), i => i?.State == state, $"the pod is {state}"))!;
@@ -308,15 +312,20 @@ public abstract class UserPodHostConformance
     protected async Task<IReadOnlyList<UserPodLogLine>> LogAsync(UserPod pod, UserPodLogRange range)
     {
         var lines = new List<UserPodLogLine>();
-        await foreach (var line in Host.ReadLogAsync(pod.Id, range, default)) lines.Add(line);
+        await Eventually.CompletesAsync(CollectAsync(), "the log of a pod");
         return lines;
+
+        async Task CollectAsync()
+        {
+            await foreach (var line in Host.ReadLogAsync(pod.Id, range, default)) lines.Add(line);
+        }
     }
 
     protected async Task EndAsync(UserPod pod)
     {
-        await Host.RemoveAsync(pod.Id, default);
-        await Host.RemoveVolumeAsync(pod.Id, default);
+        await Eventually.CompletesAsync(Host.RemoveAsync(pod.Id, default));
+        await Eventually.CompletesAsync(Host.RemoveVolumeAsync(pod.Id, default));
         Assert.Null(await FindAsync(pod.Id));
-        Assert.False(await Host.HasVolumeAsync(pod.Id, default));
+        Assert.False(await HasVolumeAsync(pod));
     }
 }

@@ -4,7 +4,8 @@ using Xunit;
 namespace Sluice.Testing;
 
 /// <summary>
-/// Waits for a condition that has no notification, by polling. It is the only polling loop of the tests.
+/// Waits for a condition that has no notification, by polling, and for calls that may never return. It is the only
+/// polling loop of the tests.
 /// </summary>
 public static class Eventually
 {
@@ -20,6 +21,27 @@ public static class Eventually
     public static Task HoldsAsync(Func<Task<bool>> holds, [CallerArgumentExpression(nameof(holds))] string what = "") =>
         BecomesAsync(holds, h => h, what);
 
+    /// <summary>Completes with a call; fails the test if it does not return in time.</summary>
+    /// <param name="call">The call.</param>
+    /// <param name="what">The name of the call in the failure; by default its source text.</param>
+    /// <param name="patience">The time for the call; null: that of all tests.</param>
+    public static async Task CompletesAsync(
+        Task call, [CallerArgumentExpression(nameof(call))] string what = "", TimeSpan? patience = null)
+    {
+        var limit = patience ?? ChildProcess.Patience;
+        if (await Task.WhenAny(call, Task.Delay(limit, TimeProvider.System)) != call)
+            Assert.Fail($"the call did not return within {limit.TotalSeconds:0} s: {what}");
+        await call;
+    }
+
+    /// <inheritdoc cref="CompletesAsync(Task, string, TimeSpan?)"/>
+    public static async Task<T> CompletesAsync<T>(
+        Task<T> call, [CallerArgumentExpression(nameof(call))] string what = "", TimeSpan? patience = null)
+    {
+        await CompletesAsync((Task)call, what, patience);
+        return await call;
+    }
+
     /// <summary>Returns the first value that meets the condition; fails the test if none does.</summary>
     /// <param name="read">Reads the value.</param>
     /// <param name="holds">The condition.</param>
@@ -30,7 +52,8 @@ public static class Eventually
         var started = TimeProvider.System.GetTimestamp();
         while (true)
         {
-            var value = await read();
+            // A read has its own limit first, for example that of an HTTP client, whose message says more.
+            var value = await CompletesAsync(read(), what, 2 * ChildProcess.Patience);
             if (holds(value)) return value;
             if (TimeProvider.System.GetElapsedTime(started) > ChildProcess.Patience)
                 Assert.Fail($"the condition never held: {what}; the last value: {value}");

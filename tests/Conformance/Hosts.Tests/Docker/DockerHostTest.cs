@@ -90,7 +90,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         var deployed = Deployed(["/bin/sh", "-c", "tail /dev/zero"]);
         var template = deployed.Template with { Container = new ContainerRequirements { Memory = 32 << 20 } };
         var pod = await StartAsync(Running("") with { Deployment = deployed with { Template = template } });
-        Assert.StartsWith("killed: out of memory (limit 32 MiB)", await pod.Exited, StringComparison.Ordinal);
+        Assert.StartsWith("killed: out of memory (limit 32 MiB)", await ExitAsync(pod), StringComparison.Ordinal);
         await ForgetAsync(pod);
     }
 
@@ -136,7 +136,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
 
         using var generous = HostOf(Settings with { Mountable = [folder.FullName] });
         var pod = await generous.StartAsync(order, _ => { }, CancellationToken.None);
-        await pod.Exited;
+        await ExitAsync(pod);
         Assert.Equal("mounted", pod.LastOutput[0]);
         Assert.Contains("Read-only file system", pod.LastOutput[1], StringComparison.Ordinal);
         await ForgetAsync(pod);
@@ -189,7 +189,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         var order = BuiltIn() with { Fingerprint = "f-1", Epoch = 7, Devices = [] };
         var (running, ended) = (await StartAsync(order), await StartAsync(Running("echo bye")));
         Assert.Null(await ReadyAsync(running));
-        await ended.Exited;
+        await ExitAsync(ended);
         using var stranger = HostOf(Settings, "another-host");
         Assert.Empty(await stranger.AdoptAsync(_ => false, CancellationToken.None));
 
@@ -204,8 +204,8 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         await Eventually.HoldsAsync(
             () => adopted.LastOutput.Any(l => l.StartsWith("ready: digits", StringComparison.Ordinal)));
         await GoneAsync(ended);
-        await next.StopAsync(adopted);
-        Assert.StartsWith("exit code 0", await running.Exited, StringComparison.Ordinal);
+        await Eventually.CompletesAsync(next.StopAsync(adopted));
+        Assert.StartsWith("exit code 0", await ExitAsync(running), StringComparison.Ordinal);
         await ForgetAsync(adopted);
         running.Dispose();
         ended.Dispose();
@@ -239,8 +239,8 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         Assert.Null(await ReadyAsync(late));
         await EndAsync(late);
         Assert.Equal(System.Net.HttpStatusCode.OK, await StatusAsync(pod, pod.Address.Token));
-        await Host.StopAsync(pod);
-        Assert.StartsWith("exit code 0", await pod.Exited, StringComparison.Ordinal);
+        await Eventually.CompletesAsync(Host.StopAsync(pod));
+        Assert.StartsWith("exit code 0", await ExitAsync(pod), StringComparison.Ordinal);
         await ForgetAsync(pod);
     }
 
@@ -253,8 +253,8 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         var address = new Uri($"tcp://127.0.0.1:{FreePort.Find()}");
         using var far = HostOf(Settings with { Daemon = address }, "another-host");
         await Assert.ThrowsAsync<EngineException>(() => far.IsRunningAsync(pod.Order.PodId, CancellationToken.None));
-        await host.KillAsync(pod);
-        await pod.Exited;
+        await Eventually.CompletesAsync(host.KillAsync(pod));
+        await ExitAsync(pod);
         Assert.False(await other.IsRunningAsync(pod.Order.PodId, CancellationToken.None));
         await ForgetAsync(pod);
         Assert.False(await other.IsRunningAsync(pod.Order.PodId, CancellationToken.None));
@@ -271,7 +271,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         var pod = await far.StartAsync(Running("echo up; exec sleep 1000"), _ => { }, CancellationToken.None);
         link.BlackHole();
         await PassAsync(far.KillAsync(pod));
-        Assert.StartsWith("unknown: ", await pod.Exited, StringComparison.Ordinal);
+        Assert.StartsWith("unknown: ", await ExitAsync(pod), StringComparison.Ordinal);
         Assert.True(pod.Unsure);
 
         var forgetting = far.ForgetAsync(pod);
@@ -318,9 +318,9 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         Assert.Null(await ReadyAsync(pod));
         var made = await daemon.DockerAsync("ps", "-aq", "--filter", $"label=sluice.pod={order.PodId}");
         Assert.Single(made.Split('\n', StringSplitOptions.RemoveEmptyEntries));
-        await far.KillAsync(pod);
-        await pod.Exited;
-        await far.ForgetAsync(pod);
+        await Eventually.CompletesAsync(far.KillAsync(pod));
+        await ExitAsync(pod);
+        await Eventually.CompletesAsync(far.ForgetAsync(pod));
         await GoneAsync(pod);
     }
 
@@ -345,7 +345,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
         await SaidAsync(pod, 1);
         await daemon.DockerAsync("rm", "-f", ContainerOf(pod));
-        Assert.Matches("^(ended by SIGKILL|its container was removed)", await pod.Exited);
+        Assert.Matches("^(ended by SIGKILL|its container was removed)", await ExitAsync(pod));
         await ForgetAsync(pod);
     }
 
@@ -370,8 +370,8 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
 
     private async Task EndAsync(RunningPod pod)
     {
-        await Host.KillAsync(pod);
-        await pod.Exited;
+        await Eventually.CompletesAsync(Host.KillAsync(pod));
+        await ExitAsync(pod);
         await ForgetAsync(pod);
     }
 

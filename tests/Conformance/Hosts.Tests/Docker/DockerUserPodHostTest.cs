@@ -116,7 +116,7 @@ public sealed class DockerUserPodHostTest : UserPodHostConformance, IAsyncLifeti
         Assert.DoesNotContain("hunter", labels, StringComparison.Ordinal);
         // Another installation has pods of its own.
         Assert.Empty(await next.ListAsync("another", default));
-        await next.StopAsync(start.Pod, default);
+        await Eventually.CompletesAsync(next.StopAsync(start.Pod, default));
         Assert.Equal(UserPodInstanceState.Exited, (await FindAsync(start.Pod.Id))!.State);
         await EndAsync(start.Pod);
     }
@@ -154,7 +154,7 @@ public sealed class DockerUserPodHostTest : UserPodHostConformance, IAsyncLifeti
         await daemon.StartAsync();
         Assert.Equal(UserPodInstanceState.Running, (await FindAsync(start.Pod.Id))!.State);
         var impatient = start.Pod with { Spec = start.Pod.Spec with { StopGrace = TimeSpan.Zero } };
-        await host.StopAsync(impatient, default);
+        await Eventually.CompletesAsync(host.StopAsync(impatient, default));
         Assert.StartsWith("ended by SIGKILL", (await FindAsync(start.Pod.Id))!.Exit, StringComparison.Ordinal);
         await EndAsync(start.Pod);
     }

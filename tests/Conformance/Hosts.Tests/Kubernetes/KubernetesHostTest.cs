@@ -57,7 +57,7 @@ public sealed class KubernetesHostTest : PodHostConformance, IAsyncLifetime
         await SaidAsync(pod, 1);
         cluster.Kubelet.Evict(NameOf(pod), "EvictionByEvictionAPI", "Eviction API: evicting");
         Assert.Equal("evicted, for example because its node is drained: Eviction API: evicting", await pod.Leaving);
-        var exit = await pod.Exited;
+        var exit = await ExitAsync(pod);
         Assert.StartsWith("evicted, for example because its node is drained: Eviction API: evicting: exit code 0", exit,
             StringComparison.Ordinal);
         await ForgetAsync(pod);
@@ -67,7 +67,7 @@ public sealed class KubernetesHostTest : PodHostConformance, IAsyncLifetime
     public async Task A_pod_that_this_gateway_stops_does_not_leave()
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
-        await Host.StopAsync(pod);
+        await Eventually.CompletesAsync(Host.StopAsync(pod));
         Assert.True(pod.Exited.IsCompleted);
         Assert.False(pod.Leaving.IsCompleted);
         await ForgetAsync(pod);
@@ -86,6 +86,17 @@ public sealed class KubernetesHostTest : PodHostConformance, IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_repeated_order_uses_the_pod_and_the_token_of_the_first()
+    {
+        var order = Running("echo $SLUICE_POD_TOKEN; exec sleep 1000");
+        var (first, second) = (await StartAsync(order), await StartAsync(order));
+        Assert.Equal(first.Address.Token, second.Address.Token);
+        Assert.Equal(1, cluster.Kubelet.Starts[NameOf(first)]);
+        await EndAsync(first);
+        await ForgetAsync(second);
+    }
+
+    [Fact]
     public async Task A_server_that_is_down_for_a_while_ends_no_pod_and_the_exit_is_found_afterwards()
     {
         var pod = await StartAsync(Running("echo up; read -r line < /dev/zero; exec sleep 1000"));
@@ -96,7 +107,7 @@ public sealed class KubernetesHostTest : PodHostConformance, IAsyncLifetime
         await Eventually.HoldsAsync(() => cluster.Kubelet.IsOver(NameOf(other)));
         Assert.False(other.Exited.IsCompleted);
         cluster.IsDown = false;
-        Assert.StartsWith("exit code 0", await other.Exited, StringComparison.Ordinal);
+        Assert.StartsWith("exit code 0", await ExitAsync(other), StringComparison.Ordinal);
         Assert.False(pod.Exited.IsCompleted);
         await Eventually.HoldsAsync(() => cluster.Watches > watches);
         await ForgetAsync(other);
@@ -117,7 +128,7 @@ public sealed class KubernetesHostTest : PodHostConformance, IAsyncLifetime
         cluster.Objects.EndWatches();
         await Eventually.HoldsAsync(() => cluster.Lists > lists);
         cluster.Kubelet.Delete(NameOf(pod), 1);
-        Assert.StartsWith("ended by SIGTERM", await pod.Exited, StringComparison.Ordinal);
+        Assert.StartsWith("ended by SIGTERM", await ExitAsync(pod), StringComparison.Ordinal);
         await ForgetAsync(pod);
     }
 
@@ -128,9 +139,32 @@ public sealed class KubernetesHostTest : PodHostConformance, IAsyncLifetime
         cluster.WatchesAreSilent = true;
         cluster.Objects.Remove("pods", NameOf(pod));
         // A new gateway lists the pods; this one learns it from its deletion.
-        await Host.KillAsync(pod);
-        Assert.Equal("its pod was deleted", (await pod.Exited)[.."its pod was deleted".Length]);
+        await Eventually.CompletesAsync(Host.KillAsync(pod));
+        Assert.Equal("its pod was deleted", (await ExitAsync(pod))[.."its pod was deleted".Length]);
         await ForgetAsync(pod);
+    }
+
+    [Fact]
+    public async Task A_watch_without_events_or_an_end_is_replaced_and_the_pods_are_listed_again()
+    {
+        var time = new ManualTime();
+        using var other = HostOf(Settings, "gateway-2", time);
+        var pod = await other.StartAsync(Running("echo up; exec sleep 1000"), _ => { }, CancellationToken.None);
+        cluster.WatchesAreSilent = true;
+        cluster.Objects.Remove("pods", NameOf(pod));
+        var (lists, watches) = (cluster.Lists, cluster.Watches);
+        time.Advance(TimeSpan.FromSeconds(134));
+        Assert.False(pod.Exited.IsCompleted);
+        // The call ends 15 s after its time of 120 s, and the next list follows a pause.
+        await Eventually.HoldsAsync(() =>
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            return pod.Exited.IsCompleted;
+        }, "the list without the pod");
+        Assert.Equal("its pod was deleted", await ExitAsync(pod));
+        Assert.True(cluster.Lists > lists);
+        await Eventually.HoldsAsync(() => cluster.Watches > watches);
+        pod.Dispose();
     }
 
     [Fact]
@@ -161,9 +195,9 @@ public sealed class KubernetesHostTest : PodHostConformance, IAsyncLifetime
         Assert.Single(cluster.Objects.List("pods"));
         await Assert.ThrowsAsync<InvalidOperationException>(() => waiting);
 
-        await next.StopAsync(adopted);
-        await pod.Exited;
-        await next.ForgetAsync(adopted);
+        await Eventually.CompletesAsync(next.StopAsync(adopted));
+        await ExitAsync(pod);
+        await Eventually.CompletesAsync(next.ForgetAsync(adopted));
         await ForgetAsync(pod);
     }
 
@@ -210,7 +244,7 @@ public sealed class KubernetesHostTest : PodHostConformance, IAsyncLifetime
     public async Task An_exit_is_recorded_although_the_pod_cannot_be_deleted()
     {
         var pod = await StartAsync(Running("exit 7"));
-        Assert.StartsWith("exit code 7", await pod.Exited, StringComparison.Ordinal);
+        Assert.StartsWith("exit code 7", await ExitAsync(pod), StringComparison.Ordinal);
         cluster.Refuse = r => r.Method == "DELETE" ? HttpStatusCode.Forbidden : null;
         await Host.ForgetAsync(pod).WaitAsync(ChildProcess.Patience, TimeProvider.System);
         Assert.Single(cluster.Objects.List("pods"));
@@ -238,12 +272,12 @@ public sealed class KubernetesHostTest : PodHostConformance, IAsyncLifetime
     {
         var pod = await StartAsync(Running("echo up; exec sleep 1000"));
         cluster.Kubelet.Delete(NameOf(pod), 1);
-        await pod.Exited;
+        await ExitAsync(pod);
         // Another pod with the same name has another UID.
         cluster.Kubelet.Override = _ => new JsonObject { ["phase"] = "Pending" };
         await Eventually.HoldsAsync(() => cluster.Objects.Find("pods", NameOf(pod)) is null);
         cluster.Objects.Create("pods", StubKubernetes.Named(NameOf(pod)));
-        await Host.ForgetAsync(pod);
+        await Eventually.CompletesAsync(Host.ForgetAsync(pod));
         Assert.Single(cluster.Objects.List("pods"));
     }
 
@@ -253,8 +287,9 @@ public sealed class KubernetesHostTest : PodHostConformance, IAsyncLifetime
             && cluster.Objects.Find("secrets", NameOf(pod)) is null);
     }
 
-    private KubernetesHost HostOf(KubernetesSettings settings, string id) => new(
-        settings, TestModels.Store(store), new HostId(id), TimeProvider.System, NullLogger<KubernetesHost>.Instance);
+    private KubernetesHost HostOf(KubernetesSettings settings, string id, TimeProvider? time = null) => new(
+        settings, TestModels.Store(store), new HostId(id), time ?? TimeProvider.System,
+        NullLogger<KubernetesHost>.Instance);
 
     private static string NameOf(RunningPod pod) => $"sluice-{pod.Order.PodId}";
 
@@ -292,8 +327,8 @@ public sealed class KubernetesHostTest : PodHostConformance, IAsyncLifetime
 
     private async Task EndAsync(RunningPod pod)
     {
-        await Host.KillAsync(pod);
-        await pod.Exited;
+        await Eventually.CompletesAsync(Host.KillAsync(pod));
+        await ExitAsync(pod);
         await ForgetAsync(pod);
     }
 }

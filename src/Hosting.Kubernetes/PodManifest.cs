@@ -64,8 +64,8 @@ internal static class PodManifest
             Image = Image(order, settings),
             ImagePullPolicy = PodParts.PullPolicyOf(needs.Pull),
             // A command replaces the image's entrypoint and its arguments; args alone replace only the arguments.
-            Command = template.Command.Count > 0 ? Filled(template.Command, port) : null,
-            Args = template.Args.Count > 0 ? Filled(template.Args, port) : null,
+            Command = template.Command.Count > 0 ? ContainerWords.Escape(Filled(template.Command, port)) : null,
+            Args = template.Args.Count > 0 ? ContainerWords.Escape(Filled(template.Args, port)) : null,
             Ports = [new V1ContainerPort { ContainerPort = needs.Port }],
             EnvFrom = PodParts.EnvironmentOf(PodNames.Of(order.PodId)),
             Env = [Field("SLUICE_BIND", "status.podIP")],

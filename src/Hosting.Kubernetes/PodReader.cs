@@ -40,6 +40,7 @@ internal static class PodReader
     private static readonly Dictionary<string, string> Ends = new()
     {
         ["Evicted"] = "evicted by its node",
+        ["DeadlineExceeded"] = "ended at its deadline, which a stop sets",
         ["NodeShutdown"] = "its node shut down",
         ["Terminated"] = "its node shut down",
         ["NodeLost"] = "its node is lost",

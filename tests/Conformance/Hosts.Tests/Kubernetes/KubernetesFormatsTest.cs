@@ -41,6 +41,12 @@ public sealed class KubernetesFormatsTest
             "killed: out of memory (limit 64 MiB)" },
         { Container("""{"terminated":{"exitCode":128,"reason":"StartError","message":"no such file"}}""", "Failed"),
             "Ended", "exit code 128: no such file" },
+        // Kubernetes 1.20 to 1.26: the container is still in the state "running" (seen on 1.20.2).
+        { """
+          {"phase":"Failed","reason":"DeadlineExceeded","message":"Pod was active on the node longer than allowed",
+           "containerStatuses":[{"name":"worker","state":{"running":{"startedAt":"2026-11-30T10:00:00Z"}}}]}
+          """, "Ended",
+            "ended at its deadline, which a stop sets: Pod was active on the node longer than allowed" },
         { """{"phase":"Failed","reason":"Evicted","message":"The node was low on resource: memory."}""", "Ended",
             "evicted by its node: The node was low on resource: memory." },
         { """{"phase":"Failed","reason":"UnexpectedAdmissionError","message":"Allocate failed"}""", "Ended",

@@ -18,6 +18,8 @@ public sealed class RealKubernetesHostTest : PodHostConformance, IAsyncLifetime
 
     protected override string Server => "exec httpd -f -p \"$PORT\" -h /www";
 
+    protected override string KilledBy => "ended by SIGTERM";
+
     protected override IReadOnlySet<string> OtherVariables { get; } = new HashSet<string>
     {
         "PATH", "HOSTNAME", "HOME", "SLUICE_BIND", "SLUICE_MODEL_CACHE", "CUDA_VISIBLE_DEVICES",

@@ -37,8 +37,21 @@ public sealed partial class IncompleteUploadCleaner(
     {
         var now = time.GetUtcNow();
         foreach (var upload in uploads.ListIncomplete().Where(u => u.IsExpired(now, uploads.Settings.KeepIncomplete)))
+            Delete(upload, now);
+    }
+
+    /// <summary>One that cannot be deleted does not keep the others.</summary>
+    private void Delete(IncompleteUpload upload, DateTimeOffset now)
+    {
+        try
+        {
             if (uploads.TryExpire(upload.Name, upload.Version, now) is { } deleted)
                 IncompleteUploadDeleted(deleted.Name, deleted.Version, deleted.Bytes, deleted.ReceivedAt);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Failures.Report("Deleting an incomplete upload", e);
+        }
     }
 
     [LoggerMessage(LogLevel.Information, "Incomplete upload of model {Name}/{Version} deleted with {Bytes} bytes: it "

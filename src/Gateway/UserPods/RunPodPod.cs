@@ -52,8 +52,11 @@ public sealed record RunPodPod
 
     public required string? Template { get; init; }
 
-    /// <summary>Cost per hour in the currency of the prices; 0: it holds nothing; null: no price is known.</summary>
-    public required double? Cost { get; init; }
+    /// <summary>
+    /// Cost per hour in the currency of the prices; 0: it holds nothing, or no price is known. RunPod's clients expect a
+    /// number (its OpenAPI document, schema Pod).
+    /// </summary>
+    public required double Cost { get; init; }
 
     public required bool Locked { get; init; }
 
@@ -89,7 +92,7 @@ public sealed record RunPodPod
                 ? new RunPodCpu("cpu", (int)Math.Ceiling(spec.Container.Cpus), spec.Container.Memory / Gigabyte) : null,
             Ssh = new RunPodSsh(null, ssh is { } port ? RunPodSshEndpoint.Create(host.Host, port) : null),
             Template = spec.Template.Length > 0 ? spec.Template : null,
-            Cost = figures.CostOf(entry),
+            Cost = figures.CostOf(entry) ?? 0,
             Locked = pod.Locked,
             Runtime = status == UserPodStatus.Running ? RuntimeOf(entry, host, figures) : null,
             CreatedAt = pod.CreatedAt,
@@ -148,20 +151,22 @@ public sealed record RunPodSshEndpoint(string Host, int Port, string Username, s
 public sealed record RunPodNetworking(bool Enabled);
 
 /// <summary>
-/// The live state of a running pod. <paramref name="Uptime"/> is in seconds. Null: there is no source for it.
+/// The live state of a running pod. <paramref name="Uptime"/> is in seconds. A field without a source is left out: these
+/// fields are optional in RunPod's schema, and never null.
 /// </summary>
 public sealed record RunPodRuntime(
     long Uptime,
-    IReadOnlyList<RunPodGpuUtilization>? Gpus,
-    RunPodUtilization? Cpu,
-    RunPodUtilization? Memory,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RunPodGpuUtilization>? Gpus,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] RunPodUtilization? Cpu,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] RunPodUtilization? Memory,
     IReadOnlyList<RunPodPort> Ports);
 
 /// <summary>A share of what the pod may use, percent.</summary>
 public sealed record RunPodUtilization(int Util);
 
 /// <summary>The utilization of a GPU and of its memory, percent.</summary>
-public sealed record RunPodGpuUtilization(int Util, int? MemoryUtil);
+public sealed record RunPodGpuUtilization(
+    int Util, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? MemoryUtil);
 
 /// <summary>A port of a running pod.</summary>
 public sealed record RunPodPort(int Private, int? Public, string Type, string? Ip);

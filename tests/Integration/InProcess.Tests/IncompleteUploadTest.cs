@@ -23,6 +23,15 @@ public sealed class IncompleteUploadTest : IDisposable
             Assert.Equal(HttpStatusCode.Accepted,
                 (await ModelUploader.PutAsync(gateway, $"m/{version}", new byte[100], (0, 99, 1000))).Status);
         await gateway.StopAsync();
+        // A folder in place of its lock: these cannot be deleted.
+        foreach (var version in Enumerable.Range(1, 8).Select(n => $"bad{n}"))
+        {
+            Directory.CreateDirectory(FolderOf(version + ".lock"));
+            Directory.CreateDirectory(FolderOf(version));
+            await File.WriteAllBytesAsync(Path.Combine(FolderOf(version), "body"), []);
+            Age(version, TimeSpan.FromHours(3));
+        }
+
         Age("old", TimeSpan.FromHours(2));
         Age("new", TimeSpan.FromHours(1));
 
@@ -36,10 +45,12 @@ public sealed class IncompleteUploadTest : IDisposable
         Assert.DoesNotContain(gateway.Log.Entries, e => e.Is("IncompleteUploadDeleted", ("Version", "new")));
     }
 
+    private string FolderOf(string version) => Path.Combine(uploader.Folder, ".incoming", $"m~{version}");
+
     /// <summary>Makes an upload older.</summary>
     private void Age(string version, TimeSpan age)
     {
-        var folder = Path.Combine(uploader.Folder, ".incoming", $"m~{version}");
+        var folder = FolderOf(version);
         var at = (TimeProvider.System.GetUtcNow() - age).UtcDateTime;
         File.SetLastWriteTimeUtc(Path.Combine(folder, "body"), at);
         Directory.SetLastWriteTimeUtc(folder, at);

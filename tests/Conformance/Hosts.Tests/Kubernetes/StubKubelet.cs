@@ -212,7 +212,7 @@ internal sealed class StubKubelet : IAsyncDisposable
             .OrderByDescending(m => m.Item1.Length).ToList();
         var command = (spec["command"] as JsonArray)?.Select(w => (string)w!).ToList() ?? [Repository.Worker];
         command.AddRange((spec["args"] as JsonArray ?? []).Select(w => (string)w!));
-        // The kubelet expands $(NAME) and $$. None of the tests means a variable.
+        // The kubelet reads $$ as $. It also expands $(NAME), which no test uses.
         command = [.. command.Select(w => w.Replace("$$", "$", StringComparison.Ordinal))];
         if (command[0].Contains('/', StringComparison.Ordinal) && !File.Exists(command[0]))
             throw new System.ComponentModel.Win32Exception(2);

@@ -41,7 +41,8 @@ internal sealed class ToolCallRules(GrammarBuilder grammar, ITokenizer tokenizer
                 grammar.AddEmpty(AddMarker(close, "</tool_call>"), to);
                 break;
             case ToolCallFormat.DeepSeek:
-                var name = AddMarker(AddText(AddMarker(from, "<｜tool▁call▁begin｜>"), "function"), "<｜tool▁sep｜>");
+                var kind = AddText(AddMarker(from, "<｜tool▁call▁begin｜>"), "function");
+                var name = AddMarker(kind, "<｜tool▁sep｜>");
                 var fence = AddText(name, $"{tool.Name}\n```json\n");
                 var end = AddText(grammar.AfterCall(fence, AddArguments(tool)), "\n```");
                 grammar.AddEmpty(AddMarker(end, "<｜tool▁call▁end｜>"), to);

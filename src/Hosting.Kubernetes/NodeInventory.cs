@@ -7,21 +7,25 @@ namespace Sluice.Hosting.Kubernetes;
 /// <summary>
 /// Derives the GPUs of nodes from the labels of GPU feature discovery and from the allocatable resources of NVIDIA's
 /// device plugin (github.com/NVIDIA/k8s-device-plugin). Pure. Kubernetes does not name single GPUs, so they are
-/// numbered; their connections are not known.
+/// numbered. No label says whether NVLinks connect them, so this is derived from their name (<see cref="NodeLinks"/>).
 /// </summary>
 internal static class NodeInventory
 {
     private const string MigPrefix = "nvidia.com/mig-";
+    private const string MigMark = "-MIG-";
     private const string Label = "nvidia.com/";
 
     /// <summary>Returns the GPUs of the nodes.</summary>
     public static Inventory Build(IEnumerable<V1Node> nodes)
     {
-        var gpus = nodes.OrderBy(n => n.Metadata.Name, StringComparer.Ordinal).SelectMany(Read).ToList();
+        var ordered = nodes.OrderBy(n => n.Metadata.Name, StringComparer.Ordinal).ToList();
+        var gpus = ordered.SelectMany(Read).ToList();
         return new Inventory
         {
             Source = "kubernetes",
             Gpus = gpus,
+            Links = [.. ordered.SelectMany(n => NodeLinks.Read(
+                n, [.. gpus.Where(g => g.Node == n.Metadata.Name && !g.MigEnabled)]))],
             Error = gpus.Count > 0 ? null
                 : "no node has the resource nvidia.com/gpu or nvidia.com/mig-*: install NVIDIA's GPU operator",
         };
@@ -32,6 +36,18 @@ internal static class NodeInventory
         var name = node.Metadata.Name;
         var fault = Fault(node);
         var whole = Count(node, NodeGpus.WholeGpu);
+        if (OnlyProfile(node) is { } profile)
+        {
+            yield return Gpu(node, new NodeDevice(name, "nvidia.com/mig", 0), 0) with
+            {
+                MigEnabled = true,
+                Slices = [.. Enumerable.Range(0, whole).Select(i =>
+                    new MigSlice(new NodeDevice(name, NodeGpus.WholeGpu, i).ToString(), profile, i))],
+                Fault = fault,
+            };
+            yield break;
+        }
+
         for (var i = 0; i < whole; i++)
             yield return Gpu(node, new NodeDevice(name, NodeGpus.WholeGpu, i), i) with { Fault = fault };
         var slices = Slices(node).ToList();
@@ -50,12 +66,22 @@ internal static class NodeInventory
         Index = index,
         Uuid = device.ToString(),
         Node = device.Node,
-        Name = (Text(node, "gpu.product") ?? "NVIDIA GPU").Replace("-SHARED", "", StringComparison.Ordinal),
+        Name = (Text(node, "gpu.product") ?? "NVIDIA GPU").Replace("-SHARED", "", StringComparison.Ordinal)
+            .Split(MigMark)[0],
         MemoryMiB = Number(node, "gpu.memory") ?? 0,
         ComputeCapability = new ComputeCapability(
             (int)(Number(node, "gpu.compute.major") ?? 0), (int)(Number(node, "gpu.compute.minor") ?? 0)),
         Driver = Text(node, "cuda.driver-version.full") ?? OldDriver(node),
     };
+
+    /// <summary>
+    /// Returns the profile of all slices of a node with the MIG strategy "single", which announces slices as
+    /// <c>nvidia.com/gpu</c> and has their profile in the product: <c>NVIDIA-A100-SXM4-40GB-MIG-1g.5gb</c>. Null: the
+    /// node has another strategy.
+    /// </summary>
+    private static MigProfile? OnlyProfile(V1Node node) =>
+        Text(node, "gpu.product")?.Replace("-SHARED", "", StringComparison.Ordinal).Split(MigMark) is [_, var profile]
+            ? Profile(profile) : null;
 
     private static IEnumerable<MigSlice> Slices(V1Node node)
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Sluice.Domain.Declarations;
+using Sluice.Domain.Gpus;
 
 namespace Sluice.Hosting;
 
@@ -39,6 +40,7 @@ public static class DeviceEnvironment
         env["NVIDIA_VISIBLE_DEVICES"] = devices.Count > 0 ? string.Join(',', devices) : "void";
         if (order.Deployment.Template.Gpu is null) return;
 
+        env[DeviceReport.Variable] = "1";
         // A built-in worker with a GPU uses it unless the declaration selects other providers. It does not fall back to
         // the CPU silently.
         var builtIn = order.Deployment.Template.IsBuiltIn;

@@ -1,5 +1,6 @@
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Gpus;
 using Sluice.Models.Cache;
 
 namespace Sluice.Hosting;
@@ -60,6 +61,9 @@ public abstract class RunningPod : IDisposable
 
     /// <summary>How many tokens the worker can hold, as it reported when it was ready; null: it did not say.</summary>
     public TokenCapacity? Cache { get; set; }
+
+    /// <summary>The devices that the worker sees, as it reported when it was ready; null: it did not say.</summary>
+    public DeviceReport? Devices { get; set; }
 
     /// <summary>Completes when the pod has exited, with a description of the exit and the last output lines.</summary>
     public abstract Task<string> Exited { get; }

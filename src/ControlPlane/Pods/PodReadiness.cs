@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Sluice.ControlPlane.Scheduling;
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Placement;
 using Sluice.Hosting;
 using Sluice.Shared;
 
@@ -37,6 +38,7 @@ internal sealed partial class PodReadiness(
         }
 
         if (await ready is { } why) return why;
+        if (DescribeWrongDevices(pod, running) is { } wrong) return wrong;
 
         var now = time.GetUtcNow();
         var orderedAt = pod.OrderedAt ?? running.Ordered;
@@ -55,7 +57,8 @@ internal sealed partial class PodReadiness(
         };
         await records.PersistUpAsync(pod, running.Address);
         pod.TryMove(
-            r => r with { State = PodState.Ready, ReadyAt = now, Stages = stages, Cache = cache, Reason = "ready" },
+            r => r with { State = PodState.Ready, ReadyAt = now, Stages = stages, Cache = cache, Reason = "ready",
+                ReportedDevices = running.Devices?.Devices ?? [] },
             PodState.Starting);
         foreach (var stage in running.Adopted ? [] : stages)
         {
@@ -70,6 +73,14 @@ internal sealed partial class PodReadiness(
         return "";
     }
 
+    /// <summary>Returns which requirement of the template the worker's devices do not meet; null: none.</summary>
+    private string? DescribeWrongDevices(ManagedPod pod, RunningPod running)
+    {
+        if (running.Deployment.Template.Gpu is not { } needs || running.Devices is not { } report) return null;
+        if (report.Error is { } error) WorkerDevicesUnknown(pod.Id, pod.EndpointId, error);
+        return DeviceVerification.DescribeMismatch(needs, report);
+    }
+
     private void ReportNotReady(ManagedPod pod, string seen)
     {
         WorkerNotReady(pod.Id, pod.EndpointId, seen);
@@ -80,6 +91,10 @@ internal sealed partial class PodReadiness(
 
     [LoggerMessage(LogLevel.Warning, "Worker {Worker} of {Endpoint} is not ready yet: {Probe}")]
     private partial void WorkerNotReady(string worker, string endpoint, string probe);
+
+    [LoggerMessage(LogLevel.Warning,
+        "Worker {Worker} of {Endpoint} does not know which GPUs it got, so they are not verified: {Error}")]
+    private partial void WorkerDevicesUnknown(string worker, string endpoint, string error);
 
     [LoggerMessage(LogLevel.Information, "Worker {Worker} of {Endpoint} is ready after {Ms:0} ms")]
     private partial void WorkerReady(string worker, string endpoint, double ms);

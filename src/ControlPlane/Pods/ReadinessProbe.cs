@@ -4,6 +4,7 @@ using System.Net.Http.Headers;
 using System.Net.Sockets;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Gpus;
 using Sluice.Domain.Notation;
 using Sluice.Hosting;
 using Sluice.Shared;
@@ -112,6 +113,8 @@ public sealed class ReadinessProbe(TimeProvider time) : IDisposable
             if (answer.Headers.TryGetValues("Server-Timing", out var timing)) pod.Stages = Stages(timing);
             if (answer.Headers.TryGetValues(TokenCapacity.Header, out var cache))
                 pod.Cache = TokenCapacity.Parse(cache.First());
+            if (answer.Headers.TryGetValues(DeviceReport.Header, out var devices))
+                pod.Devices = DeviceReport.Parse(devices.First());
             return new ProbeResult(Ready: true, "ready");
         }
         catch (HttpRequestException e)

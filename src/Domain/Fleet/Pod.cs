@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Sluice.Domain.Gpus;
 using Sluice.Domain.Placement;
 
 namespace Sluice.Domain.Fleet;
@@ -58,6 +59,12 @@ public sealed record Pod
 
     /// <summary>UUIDs of the GPUs and MIG slices that are assigned to it.</summary>
     public IReadOnlyList<string> Devices { get; init; } = [];
+
+    /// <summary>
+    /// The GPUs and MIG slices that it reported when it was ready; empty: it did not say. On Kubernetes they are the
+    /// actual devices, which <see cref="Devices"/> only counts.
+    /// </summary>
+    public IReadOnlyList<ReportedDevice> ReportedDevices { get; init; } = [];
 
     /// <summary>
     /// Their type and number, as usage is counted: <c>H100</c>, <c>2xH100</c>, <c>0.5xL4</c>; empty: it has none.

@@ -75,9 +75,13 @@ public static partial class GpuModelCatalog
     /// </summary>
     public static bool IsKnownType(string type) => Models.Any(m => Names(m, type)) || FullName().IsMatch(type);
 
-    /// <summary>Whether an entry of a template's <c>gpu.types</c> matches this GPU.</summary>
+    /// <summary>
+    /// Whether an entry of a template's <c>gpu.types</c> matches this GPU. The labels of Kubernetes have a hyphen where
+    /// nvidia-smi has a space.
+    /// </summary>
     public static bool IsMatch(string type, string name, GpuModel? model) =>
-        type.Equals(name, StringComparison.OrdinalIgnoreCase) || (model is not null && Names(model, type));
+        type.Replace('-', ' ').Equals(name.Replace('-', ' '), StringComparison.OrdinalIgnoreCase)
+        || (model is not null && Names(model, type));
 
     private static bool Names(GpuModel model, string type) =>
         type.Equals(model.Id, StringComparison.OrdinalIgnoreCase)

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Sluice.ControlPlane.Manifests;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Gpus;
 using Sluice.Domain.Scaling;
 using Sluice.Gateway.Audit;
 using Sluice.Gateway.Authentication;
@@ -138,6 +139,7 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
             p.LastOutput.Count > 0 ? p.LastOutput : outputs.GetValueOrDefault(p.Id, []))
         {
             Outdated = p.Fingerprint != fingerprint,
+            ReportedDevices = p.ReportedDevices ?? [],
             Download = p.State == PodState.Starting ? p.Download : null,
         });
         await context.Response.WriteAsJsonAsync(new WorkerList([.. workers], snapshot.Queued,
@@ -270,6 +272,9 @@ public sealed class CatalogApi(CatalogStore store, CatalogWatcher watcher, Manif
         /// Whether the worker was started from an earlier declaration. It runs until its replacement is ready.
         /// </summary>
         public bool Outdated { get; init; }
+
+        /// <summary>The GPUs and MIG slices that it reported when it was ready; empty: it did not say.</summary>
+        public IReadOnlyList<ReportedDevice> ReportedDevices { get; init; } = [];
 
         /// <summary>The download of its model; null: it does not wait for one.</summary>
         public ModelTransfer? Download { get; init; }

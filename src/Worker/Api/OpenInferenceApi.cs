@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Sluice.Worker.Configuration;
+using Sluice.Worker.Devices;
 using Sluice.Worker.Http;
 using Sluice.Worker.Requests;
 using Sluice.Worker.Serving;
@@ -8,7 +9,8 @@ using Sluice.Worker.Tensors;
 namespace Sluice.Worker.Api;
 
 /// <summary>Implements the Open Inference Protocol over REST, with the binary tensor data extension.</summary>
-internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, InferencePipeline inferences)
+internal sealed class OpenInferenceApi(
+    ModelHost host, StartTimeline timeline, InferencePipeline inferences, DeviceReporter? devices)
 {
     private static readonly string Version =
         typeof(OpenInferenceApi).Assembly.GetName().Version?.ToString(3) ?? "0";
@@ -55,12 +57,13 @@ internal sealed class OpenInferenceApi(ModelHost host, StartTimeline timeline, I
 
     private Task ReadyAsync(HttpContext context)
     {
-        var ready = host.Ready;
+        var ready = host.Ready && devices?.IsComplete != false;
         if (ready)
         {
             context.Response.Headers["Server-Timing"] = timeline.ServerTiming();
             if (CacheCapacity.Describe(host.Repository.All) is { } capacity)
                 context.Response.Headers[CacheCapacity.Header] = capacity;
+            if (devices is not null) context.Response.Headers[DeviceReporter.Header] = devices.Value;
         }
         else
         {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Sluice.Worker.Devices;
 using Sluice.Worker.Models;
 using Sluice.Worker.Providers;
 
@@ -25,6 +26,9 @@ public sealed record WorkerSettings
 
     /// <summary>Id of the worker's pod.</summary>
     public string PodId { get; init; } = "-";
+
+    /// <summary>Whether the gateway wants to know which GPUs this worker got.</summary>
+    public bool ReportsDevices { get; init; }
 
     /// <summary>Path of the model repository.</summary>
     public string ModelRepository { get; init; } = "models";
@@ -90,6 +94,7 @@ public sealed record WorkerSettings
             Http1Port = (int?)Number(env, "SLUICE_HTTP1_PORT", 0, 65535),
             PodToken = token,
             PodId = Text(env, "SLUICE_POD_ID") ?? defaults.PodId,
+            ReportsDevices = Text(env, DeviceReporter.Variable) == "1",
             ModelRepository = Text(env, "SLUICE_MODEL_REPOSITORY") ?? defaults.ModelRepository,
             Models = List(env, "SLUICE_MODELS") ?? defaults.Models,
             Providers = ProviderSettings.Read(env),

@@ -66,6 +66,43 @@ public static partial class NvidiaSmi
         return new SmiAnswer(found, found.Any(g => g.MigEnabled == true) ? ParseMig(Run(["-L"]).Output) : [], null);
     }
 
+    /// <summary>
+    /// Returns the pairs of GPUs that NVLinks connect, by index; empty if nvidia-smi does not say.
+    /// </summary>
+    public static IReadOnlyList<(int A, int B)> ReadNvLinks() => ParseNvLinks(Run(["topo", "-m"]).Output);
+
+    /// <summary>
+    /// Parses the matrix of <c>nvidia-smi topo -m</c>: a row <c>GPU0</c> has <c>NV18</c> in the columns of the GPUs
+    /// that 18 NVLinks connect it to. The header is underlined with escape sequences of terminals.
+    /// </summary>
+    public static IReadOnlyList<(int A, int B)> ParseNvLinks(string matrix)
+    {
+        var pairs = new List<(int, int)>();
+        int?[] columns = [];
+        foreach (var line in Ansi().Replace(matrix, "").Split('\n'))
+        {
+            var words = line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+            if (words.Length < 2 || GpuIndex(words[0]) is not { } row) continue;
+            if (words[1] != "X" && !IsConnection(words[1]))
+            {
+                columns = [.. words.Select(GpuIndex)];
+                continue;
+            }
+
+            for (var i = 0; i < columns.Length && i + 1 < words.Length; i++)
+                if (columns[i] is { } column && words[i + 1].StartsWith("NV", StringComparison.Ordinal))
+                    pairs.Add((row, column));
+        }
+
+        return pairs;
+    }
+
+    private static bool IsConnection(string word) =>
+        word is "SYS" or "NODE" or "PHB" or "PXB" or "PIX" || NvLink().IsMatch(word);
+
+    private static int? GpuIndex(string word) => GpuColumn().Match(word) is { Success: true } gpu
+        ? Int(gpu.Groups[1].Value) : null;
+
     private static (string Output, string? Error) Run(IEnumerable<string> arguments)
     {
         var start = new ProcessStartInfo("nvidia-smi", arguments)
@@ -117,6 +154,15 @@ public static partial class NvidiaSmi
         double.TryParse(field, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var n) ? n : null;
 
     private static int Int(string digits) => int.Parse(digits, CultureInfo.InvariantCulture);
+
+    [GeneratedRegex("\x1b\\[[0-9;]*[A-Za-z]")]
+    private static partial Regex Ansi();
+
+    [GeneratedRegex(@"^GPU(\d{1,4})\z")]
+    private static partial Regex GpuColumn();
+
+    [GeneratedRegex(@"^NV\d{1,3}\z")]
+    private static partial Regex NvLink();
 
     [GeneratedRegex(@"^GPU (\d{1,4}): ")]
     private static partial Regex GpuLine();

@@ -22,6 +22,7 @@ internal sealed class ModelServer : IDisposable
     private readonly WorkerServer server;
     private readonly WorkerLog log = WorkerLog.ForProcess();
     private readonly Tracer tracer;
+    private readonly DeviceReporter? devices;
     private IDisposable? export;
 
     public ModelServer(WorkerSettings settings, StartTimeline timeline)
@@ -31,7 +32,11 @@ internal sealed class ModelServer : IDisposable
         host = new ModelHost(settings, timeline, log);
         server = new WorkerServer(settings, log);
         tracer = new Tracer(log);
+        if (settings.ReportsDevices)
+            devices = new DeviceReporter(NvidiaSmi.Read, NvidiaSmi.ReadNvLinks, VisibleDevices);
     }
+
+    private static string? VisibleDevices => Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES");
 
     /// <summary>Addresses that the server listens on.</summary>
     public IEnumerable<string> Addresses => server.Addresses;
@@ -90,11 +95,10 @@ internal sealed class ModelServer : IDisposable
         var usage = new UsageReports();
         usage.Map(routes);
         var inferences = new InferencePipeline(settings, tracer, load);
-        new OpenInferenceApi(host, timeline, inferences).Map(routes);
+        new OpenInferenceApi(host, timeline, inferences, devices).Map(routes);
         var generate = new GenerateApi(host, settings, log, tracer, inferences, load, usage);
         generate.Map(routes);
-        var visibleDevices = Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES");
-        var gpus = new GpuMonitor(NvidiaSmi.Read, visibleDevices, TimeProvider.System);
+        var gpus = new GpuMonitor(NvidiaSmi.Read, VisibleDevices, TimeProvider.System);
         new MetricsApi(host, gpus).Map(routes);
         new RunApi(host, settings, generate, tracer).Map(routes);
         var texts = new TextApi(host, settings, TimeProvider.System, log, load, usage);

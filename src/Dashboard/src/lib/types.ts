@@ -121,6 +121,8 @@ export interface Worker {
   processId: number | null;
   runsAs: string;
   devices: string[];
+  /** Empty: the worker did not say which devices it sees. */
+  reportedDevices: { uuid: string; name: string; mig?: string }[];
   shareMiB: number | null;
   startedAt: string;
   readyAt: string | null;

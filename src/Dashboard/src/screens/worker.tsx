@@ -83,6 +83,15 @@ function WhyEnded({ worker, ended, lines }: { worker: Worker | null; ended: bool
   );
 }
 
+/** The devices that the worker sees, with their names, or else the UUIDs that were assigned to it. */
+function devicesOf(worker: Worker): string {
+  if (worker.devices.length === 0) return "CPU";
+  if (worker.reportedDevices.length === 0) return worker.devices.join(", ");
+  return worker.reportedDevices
+    .map((d) => `${d.mig ? `MIG ${d.mig} of ` : ""}${d.name} (${d.uuid})`)
+    .join(", ");
+}
+
 function About({ worker: w, endpoint }: { worker: Worker; endpoint: string }) {
   return (
     <Card title="Worker">
@@ -92,7 +101,7 @@ function About({ worker: w, endpoint }: { worker: Worker; endpoint: string }) {
           <dt>State</dt><dd>{w.reason}</dd>
           <dt>Slots</dt><dd>{w.slots ? `${w.slots.capacity - w.slots.free} of ${w.slots.capacity} in use` : "–"}</dd>
           <dt>Runs as</dt><dd>{w.runsAs} on {w.host}</dd>
-          <dt>Devices</dt><dd>{w.devices.length > 0 ? w.devices.join(", ") : "CPU"}
+          <dt>Devices</dt><dd>{devicesOf(w)}
             {w.shareMiB ? `, ${bytes(w.shareMiB * 2 ** 20)}` : ""}</dd>
           <dt>Started</dt><dd><Time at={w.startedAt} /></dd>
           <dt>Ready</dt><dd>{w.readyAt ? <Time at={w.readyAt} /> : "not yet"}</dd>

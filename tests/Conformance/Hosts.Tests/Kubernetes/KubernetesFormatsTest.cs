@@ -3,6 +3,7 @@ using k8s;
 using k8s.Models;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Gpus;
+using Sluice.Domain.Placement;
 using Sluice.Hosting;
 using Sluice.Hosting.Kubernetes;
 
@@ -142,6 +143,48 @@ public sealed class KubernetesFormatsTest
         Assert.Equal("its node shares each GPU among 4 pods (time-slicing), which does not isolate their memory",
             inventory.Gpus.First(g => g.Node == "c").Fault);
         Assert.Contains("install NVIDIA's GPU operator", NodeInventory.Build([]).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_node_whose_gpus_are_all_cut_into_equal_slices_has_no_whole_gpu()
+    {
+        var node = Node("a", Labels("gpu.product=NVIDIA-A100-SXM4-40GB-MIG-1g.5gb gpu.memory=4864"),
+            """{"nvidia.com/gpu":"2"}""");
+        var gpu = Assert.Single(NodeInventory.Build([node]).Gpus);
+        Assert.Equal(("NVIDIA-A100-SXM4-40GB", true), (gpu.Name, gpu.MigEnabled));
+        Assert.Equal([("a:nvidia.com/gpu:0", "1g.5gb"), ("a:nvidia.com/gpu:1", "1g.5gb")],
+            gpu.Slices.Select(s => (s.Uuid, s.Profile.ToString())));
+        Assert.Equal(1, NodeDevice.Count([gpu.Slices[0].Uuid])["nvidia.com/gpu"]);
+    }
+
+    [Theory]
+    [InlineData("NVIDIA-A100-SXM4-80GB", null, 12)]
+    [InlineData("NVIDIA-H100-80GB-HBM3", null, 18)]
+    [InlineData("NVIDIA-H200", null, 18)]
+    [InlineData("NVIDIA-B200", null, 18)]
+    [InlineData("NVIDIA-H200", "false", 0)]
+    [InlineData("NVIDIA-A100-PCIE-40GB", null, 0)]
+    [InlineData("NVIDIA-H100-PCIe", null, 0)]
+    [InlineData("NVIDIA-H200-NVL", null, 0)]
+    [InlineData("NVIDIA-H200-NVL", "true", 18)]
+    [InlineData("Tesla-V100-SXM2-16GB", null, 0)]
+    [InlineData("NVIDIA-L4", null, 0)]
+    [InlineData("NVIDIA-L4", "true", 1)]
+    public void Nvlinks_follow_from_the_name_of_the_gpus_or_from_a_label(string name, string? label, int links)
+    {
+        var labels = JsonNode.Parse(Labels($"gpu.product={name}"))!.AsObject();
+        if (label is not null) labels["sluice/nvlink"] = label;
+        var inventory = NodeInventory.Build([
+            Node("a", labels.ToJsonString(), """{"nvidia.com/gpu":"3"}"""),
+            Node("b", labels.ToJsonString(), """{"nvidia.com/gpu":"1","nvidia.com/mig-1g.10gb":"2"}""")]);
+        Assert.Equal(links == 0 ? 0 : 3, inventory.Links.Count);
+        Assert.All(inventory.Links, l => Assert.Equal((LinkKind.NV, links), (l.Kind, l.NvLinks)));
+        Assert.All(inventory.Links, l => Assert.StartsWith("a:", l.A, StringComparison.Ordinal));
+        Assert.All(inventory.Links, l => Assert.StartsWith("a:", l.B, StringComparison.Ordinal));
+        var needs = new GpuRequirements { Count = 2, NvLink = true };
+        var placed = Assert.Single(PlacementPlanner.Place(
+            inventory, [], [new GpuRequest { Id = "w", EndpointId = "e", Needs = needs }]));
+        Assert.Equal(links > 0 ? 2 : 0, placed.Devices.Count);
     }
 
     [Fact]

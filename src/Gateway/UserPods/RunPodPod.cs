@@ -53,8 +53,8 @@ public sealed record RunPodPod
     public required string? Template { get; init; }
 
     /// <summary>
-    /// Cost per hour in the currency of the prices; 0: it holds nothing, or no price is known. RunPod's clients expect a
-    /// number (its OpenAPI document, schema Pod).
+    /// Cost per hour in the currency of the prices; 0: it holds nothing, or no price is known. RunPod's clients expect
+    /// a number (its OpenAPI document, schema Pod).
     /// </summary>
     public required double Cost { get; init; }
 
@@ -151,8 +151,8 @@ public sealed record RunPodSshEndpoint(string Host, int Port, string Username, s
 public sealed record RunPodNetworking(bool Enabled);
 
 /// <summary>
-/// The live state of a running pod. <paramref name="Uptime"/> is in seconds. A field without a source is left out: these
-/// fields are optional in RunPod's schema, and never null.
+/// The live state of a running pod. <paramref name="Uptime"/> is in seconds. A field without a source is left out:
+/// these fields are optional in RunPod's schema, and never null.
 /// </summary>
 public sealed record RunPodRuntime(
     long Uptime,

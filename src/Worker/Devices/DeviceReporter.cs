@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace Sluice.Worker.Devices;
 
 /// <summary>
-/// Tells the gateway which GPUs and MIG slices this worker got, so that the gateway can compare them with what the
+/// Reports to the gateway which GPUs and MIG slices this worker got, so that the gateway can compare them with what the
 /// template requires. nvidia-smi runs while the models are loaded.
 /// </summary>
 /// <param name="read">Runs nvidia-smi.</param>

@@ -31,9 +31,9 @@ public sealed class DeviceReporterTest
     public void What_is_not_known_is_left_out()
     {
         Assert.Equal("""{"devices":[{"uuid":"GPU-c","name":"Tesla T4"}]}""", Describe("GPU-c").ToJsonString());
-        Assert.Equal("""
-            {"devices":[{"uuid":"GPU-a","name":"NVIDIA H100 80GB HBM3","memoryMiB":81559,"computeCapability":"9.0","driver":"580.95"}]}
-            """, Describe("GPU-a").ToJsonString());
+        var gpu = Describe("GPU-a")["devices"]![0]!;
+        Assert.Equal((81559, "9.0", "580.95", null),
+            ((int)gpu["memoryMiB"]!, (string?)gpu["computeCapability"], (string?)gpu["driver"], gpu["mig"]));
         Assert.Equal("""{"devices":[],"error":"nvidia-smi is not installed"}""",
             DeviceReporter.Describe(new SmiAnswer([], [], "nvidia-smi is not installed"), null, () => []));
     }

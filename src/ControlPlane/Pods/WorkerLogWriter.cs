@@ -7,8 +7,8 @@ using Sluice.Storage.Fleet;
 namespace Sluice.ControlPlane.Pods;
 
 /// <summary>
-/// Stores the output of this host's workers in their logs, once an <see cref="Interval"/> and at shutdown. What Redis
-/// does not accept now is stored later, as far as <see cref="WorkerLog.Burst"/> allows.
+/// Stores the output of this host's workers in their logs, an <see cref="Interval"/> after the first new line and at
+/// shutdown. What Redis does not accept now is stored later, as far as <see cref="WorkerLog.Burst"/> allows.
 /// </summary>
 internal sealed class WorkerLogWriter(WorkerLogStore store, TimeProvider time, ILogger<WorkerLogWriter> logger)
     : BackgroundLoop(time, logger)
@@ -27,6 +27,7 @@ internal sealed class WorkerLogWriter(WorkerLogStore store, TimeProvider time, I
 
     private readonly TimeProvider time = time;
     private readonly ConcurrentDictionary<WorkerLog, byte> changed = [];
+    private readonly SemaphoreSlim changes = new(0);
 
     /// <summary>Stores each line of a worker from now on, and the lines that it has written.</summary>
     public void Attach(string endpointId, RunningPod running)
@@ -35,7 +36,7 @@ internal sealed class WorkerLogWriter(WorkerLogStore store, TimeProvider time, I
         running.Listen(line =>
         {
             log.Add(line, time.GetUtcNow());
-            changed[log] = 0;
+            Mark(log);
         });
     }
 
@@ -51,18 +52,39 @@ internal sealed class WorkerLogWriter(WorkerLogStore store, TimeProvider time, I
             }
             catch
             {
-                changed[log] = 0;
+                Mark(log);
                 throw;
             }
         }
     }
 
+    public override void Dispose()
+    {
+        changes.Dispose();
+        base.Dispose();
+    }
+
+    /// <summary>Notes that a log has lines to store. Without such a log, the loop waits and costs nothing.</summary>
+    private void Mark(WorkerLog log)
+    {
+        if (changed.TryAdd(log, 0)) changes.Release();
+    }
+
     protected override async Task RunAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(Interval, time);
         try
         {
-            while (await timer.WaitForNextTickAsync(ct)) await TryStoreAsync(ct);
+            while (true)
+            {
+                await changes.WaitAsync(ct);
+                await Task.Delay(Interval, time, ct);
+                while (changes.Wait(0, ct))
+                {
+                    // One pass stores all logs.
+                }
+
+                await TryStoreAsync(ct);
+            }
         }
         finally
         {
@@ -87,7 +109,7 @@ internal sealed class WorkerLogWriter(WorkerLogStore store, TimeProvider time, I
     {
         if (log.AdoptedAt is { } adopted && time.GetUtcNow() < adopted + AdoptionPause)
         {
-            changed[log] = 0;
+            Mark(log);
             return;
         }
 

@@ -66,8 +66,13 @@ public static partial class GatewayHost
     public static WebApplication Build(GatewaySettings settings, DataFolder data, RedisStore redis, PayloadShare share,
         Action<ILoggingBuilder>? logging = null)
     {
-        var builder =
-            WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "Sluice.Gateway" });
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
+        {
+            ApplicationName = "Sluice.Gateway",
+            // Otherwise the builder watches each file below the working folder for changes of an appsettings.json,
+            // also the log of the embedded Redis.
+            Args = ["--hostBuilder:reloadConfigOnChange=false"],
+        });
         // GatewaySettings is the only source of settings.
         builder.Configuration.Sources.Clear();
         builder.Configuration.AddInMemoryCollection();

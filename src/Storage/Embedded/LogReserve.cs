@@ -22,6 +22,11 @@ internal sealed partial class LogReserve : IDisposable
 
     private static readonly TimeSpan Every = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>
+    /// Longer than the steps of a file system's clock: two changes of a folder within one step have the same time.
+    /// </summary>
+    private static readonly TimeSpan ClockStep = TimeSpan.FromSeconds(1);
+
     /// <summary>FALLOC_FL_KEEP_SIZE of fallocate(2): the file size does not change.</summary>
     private const int KeepSize = 1;
 
@@ -33,7 +38,9 @@ internal sealed partial class LogReserve : IDisposable
     private readonly ManualResetEventSlim stop = new();
     private readonly Thread thread;
     private volatile bool full;
-    private string? reserved;
+    private FileInfo? reserved;
+    private DateTime looked;
+    private DateTime folderChanged;
     private long lastSize;
     private long end;
 
@@ -79,7 +86,14 @@ internal sealed partial class LogReserve : IDisposable
 
     private void Reserve()
     {
+        if (!full && HasNotChanged())
+        {
+            Made++;
+            return;
+        }
+
         // Redis writes to the newest file; a rewrite of the log starts another one.
+        (looked, folderChanged) = (TimeProvider.System.GetUtcNow().UtcDateTime, Directory.GetLastWriteTimeUtc(folder));
         var log = new DirectoryInfo(folder).EnumerateFiles("*.incr.aof").MaxBy(f => f.LastWriteTimeUtc);
         if (log is null) return;
         using var handle = File.OpenHandle(
@@ -89,8 +103,8 @@ internal sealed partial class LogReserve : IDisposable
             FileShare.ReadWrite | FileShare.Delete);
         var size = RandomAccess.GetLength(handle);
         // A new log file, or one that Redis has truncated, has no reserve.
-        if (log.FullName != reserved || size < lastSize || end < size) end = size;
-        (reserved, lastSize) = (log.FullName, size);
+        if (log.FullName != reserved?.FullName || size < lastSize || end < size) end = size;
+        (reserved, lastSize) = (log, size);
         // Allocate only the missing part: on failure, tmpfs frees the whole range of the call (mm/shmem.c,
         // shmem_fallocate).
         var missing = size + Bytes - end;
@@ -110,6 +124,18 @@ internal sealed partial class LogReserve : IDisposable
         end = size + Bytes;
         full = false;
         Made++;
+    }
+
+    /// <summary>
+    /// Whether no file was created or deleted since the last check, and nothing was written. It costs two calls of
+    /// stat(2), ten times a second.
+    /// </summary>
+    private bool HasNotChanged()
+    {
+        if (reserved is null || end < lastSize + Bytes || looked - folderChanged < ClockStep) return false;
+        reserved.Refresh();
+        return reserved.Exists && reserved.Length == lastSize
+            && Directory.GetLastWriteTimeUtc(folder) == folderChanged;
     }
 
     [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]

@@ -14,6 +14,7 @@ using Sluice.Domain.Fleet;
 using Sluice.Hosting;
 using Sluice.Hosting.UserPods;
 using Sluice.Storage.Fleet;
+using Sluice.Storage.Usage;
 using Sluice.Storage.UserPods;
 
 namespace Sluice.ControlPlane;
@@ -55,6 +56,7 @@ public static class ControlPlaneServices
         // Services stop in the reverse order: the last lines of the workers that the reconciler stops are stored.
         services.AddHostedService(s => s.GetRequiredService<WorkerLogWriter>());
         services.AddHostedService(s => s.GetRequiredService<Reconciler>());
+        services.AddHostedService(s => s.GetRequiredService<SchemaUpgrade>());
         services.AddHostedService<HostDiagnostics>();
         services.AddHostedService<PayloadWatch>();
         services.AddHostedService(s => s.GetRequiredService<JobMaintenanceService>());
@@ -124,6 +126,8 @@ public static class ControlPlaneServices
             s.GetRequiredService<ILogger<ScalingDecisionLog>>()));
         services.AddSingleton<EndpointReconcileStates>().AddSingleton<EndpointAvailability>();
         services.AddSingleton<LeaderOrders>().AddSingleton<LeadershipRenewal>();
+        services.AddSingleton(s => SchemaMigrations.Create(s.GetRequiredService<UsageLedger>()));
+        services.AddSingleton<SchemaUpgrade>();
     }
 
     private static void AddGpus(IServiceCollection services)

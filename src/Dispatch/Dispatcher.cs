@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Schema;
 using Sluice.Shared;
 using Sluice.Storage.Background;
 using Sluice.Storage.Queueing;
@@ -63,7 +64,8 @@ public sealed partial class Dispatcher : BackgroundLoop
 
     /// <summary>Acquires a slot of the endpoint, immediately or after waiting in its queue.</summary>
     public ValueTask<AcquireResult> AcquireAsync(string endpointId, SlotRequest request, CancellationToken ct) =>
-        For(endpointId).AcquireAsync(request, ct);
+        For(endpointId).AcquireAsync(
+            redis.Schema.Allows(SchemaVersions.Tokens) ? request : request with { Tokens = 0 }, ct);
 
     /// <summary>Looks for a free slot after a job was queued.</summary>
     public void JobQueued(string endpointId) => For(endpointId).OnFree();

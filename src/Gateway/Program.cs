@@ -1,8 +1,10 @@
 using System.Net.Sockets;
+using Sluice.Domain.Fleet;
 using Sluice.Gateway.Startup;
 using Sluice.Shared;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Embedded;
+using Sluice.Storage.Fleet;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Redis;
 using StackExchange.Redis;
@@ -36,6 +38,8 @@ try
     var store = new RedisStore(redis, embedded is null ? null : () => embedded.DiskIsFull,
         waiting is null ? null : new ReplicatedWrites(waiting, settings.RedisWaitReplicas));
     await JobSchemaVersion.CheckAsync(store, await new CatalogStore(store).EndpointsAsync());
+    // The announcement must precede everything that uses the data.
+    await new SchemaStore(store).JoinAsync(data.Host.Value, Leases.Host, CancellationToken.None);
     var share = new PayloadShare(store, settings.Payloads);
     await share.CheckAsync();
     await using var app = GatewayHost.Build(settings, data, store, share);
@@ -44,6 +48,7 @@ try
     await app.WaitForShutdownAsync();
     // Otherwise Dispose waits for responses to pending commands, which are no longer needed.
     await redis.CloseAsync();
+    if (store.Schema.Unsupported.IsCompleted) return CannotRun;
     return ServiceFailures.GetNames(app.Services) is { Count: 0 } ? 0 : ServiceFailed;
 }
 catch (Exception e)

@@ -44,6 +44,7 @@ public static class MetricNames
     public const string RedisCommands = "sluice.redis.commands";
     public const string RedisMemoryUsed = "sluice.redis.memory.used";
     public const string RedisMemoryLimit = "sluice.redis.memory.limit";
+    public const string SchemaVersion = "sluice.schema.version";
     public const string RedisRoundTrips = "sluice.redis.round_trips";
 
     /// <summary>The families about the scrape of a worker, which the gateway writes as text.</summary>

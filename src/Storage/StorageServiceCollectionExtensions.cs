@@ -38,7 +38,7 @@ public static class StorageServiceCollectionExtensions
         services.AddSingleton<WorkerSlotStore>().AddSingleton<EndpointActivity>();
         services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<EndpointDeletions>();
         services.AddSingleton(s => new WorkerLogStore(s.GetRequiredService<RedisStore>(), TimeProvider.System));
-        services.AddSingleton<PodStore>().AddSingleton<NodeStore>();
+        services.AddSingleton<PodStore>().AddSingleton<NodeStore>().AddSingleton<SchemaStore>();
         services.AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();
         services.AddSingleton(s => new LeaderElection(s.GetRequiredService<RedisStore>(), gatewayId));
         services.AddSingleton<KeyStore>().AddSingleton<TicketStore>()

@@ -13,6 +13,7 @@ internal sealed partial class LeadershipRenewal(
     HostLease lease,
     LeaderElection leadership,
     ReconcileQueue queue,
+    SchemaUpgrade schema,
     TimeProvider time,
     ILogger<LeadershipRenewal> logger)
 {
@@ -35,6 +36,7 @@ internal sealed partial class LeadershipRenewal(
             {
                 await lease.RenewAsync(ct);
                 if (podsKnown.IsCompleted) pause = await LeadOrWaitAsync(ct);
+                schema.Observe();
             }
             catch (Exception e) when (!ct.IsCancellationRequested)
             {

@@ -9,7 +9,7 @@ namespace Sluice.ControlPlane.Pods;
 internal sealed class HostLease(HostId host, PodStore store)
 {
     /// <summary>Duration of the lease.</summary>
-    public static readonly TimeSpan Duration = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Duration = Leases.Host;
 
     /// <summary>Renews the lease. Returns the hosts whose lease is valid.</summary>
     public Task<IReadOnlySet<string>> RenewAsync(CancellationToken ct) =>

@@ -18,6 +18,12 @@ public static class Leases
     /// </summary>
     public static readonly TimeSpan ReapGap = TimeSpan.FromSeconds(4);
 
+    /// <summary>
+    /// The length of the lease of a gateway's host. A host that does not renew it is lost, and the leader removes its
+    /// pods.
+    /// </summary>
+    public static readonly TimeSpan Host = TimeSpan.FromSeconds(10);
+
     /// <summary>A grant to a ticket of another gateway is revoked if it is not accepted within this time.</summary>
     public static readonly TimeSpan AcceptWithin = TimeSpan.FromSeconds(3);
 }

@@ -93,7 +93,7 @@ public abstract class ErrorForm
             new OpenAiError(problem.NamesModel
                 ? new OpenAiErrorBody(problem.Detail, TypeOf(problem.Status), "model", "model_not_found")
                 : new OpenAiErrorBody(problem.Detail, TypeOf(problem.Status), problem.Param,
-                    CodeOf(problem.Status), problem.Budget)),
+                    problem.Code ?? CodeOf(problem.Status), problem.Budget)),
             Writer.OpenAiError);
 
         private static string TypeOf(int status) => status switch

@@ -18,11 +18,13 @@ namespace Sluice.Gateway.Http;
 /// <param name="NamesModel">Whether the request names a model that does not exist.</param>
 /// <param name="Param">The invalid parameter, for the form of OpenAI's API.</param>
 /// <param name="Budget">The budget that has no room for the request.</param>
+/// <param name="Code">The code for programs; null: the status says enough.</param>
 public sealed record Problem(string Title, int Status, string Detail, string Error, string RequestId,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<FieldError>? Errors = null,
     [property: JsonIgnore] bool NamesModel = false,
     [property: JsonIgnore] string? Param = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] BudgetExcess? Budget = null)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] BudgetExcess? Budget = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Code = null)
 {
     /// <summary>The content type of RFC 9457.</summary>
     public const string ContentType = "application/problem+json";
@@ -39,9 +41,10 @@ public sealed record Problem(string Title, int Status, string Detail, string Err
     /// <param name="namesModel">Whether the request names a model that does not exist.</param>
     /// <param name="param">The invalid parameter, for the form of OpenAI's API.</param>
     /// <param name="budget">The budget that has no room for the request.</param>
+    /// <param name="code">The code for programs; null: the status says enough.</param>
     public static Task WriteAsync(HttpContext context, int status, string detail, TimeSpan retryAfter = default,
         IReadOnlyList<FieldError>? errors = null, bool namesModel = false,
-        string? param = null, BudgetExcess? budget = null)
+        string? param = null, BudgetExcess? budget = null, string? code = null)
     {
         var response = context.Response;
         response.StatusCode = status;
@@ -52,7 +55,7 @@ public sealed record Problem(string Title, int Status, string Detail, string Err
                 .ToString(CultureInfo.InvariantCulture);
         // One write with a Content-Length, not chunked: a client that polls in a tight loop is rejected tens of
         // thousands of times per second.
-        var body = Serialize(context, status, detail, errors, namesModel, param, budget);
+        var body = Serialize(context, status, detail, errors, namesModel, param, budget, code);
         response.ContentLength = body.Length;
         return response.Body.WriteAsync(body, context.RequestAborted).AsTask();
     }
@@ -65,9 +68,10 @@ public sealed record Problem(string Title, int Status, string Detail, string Err
     /// <param name="namesModel">Whether the request names a model that does not exist.</param>
     /// <param name="param">The field of the request that is not valid.</param>
     /// <param name="budget">The budget that has no room for the request.</param>
+    /// <param name="code">The code for programs; null: the status says enough.</param>
     public static byte[] Serialize(HttpContext context, int status, string detail,
         IReadOnlyList<FieldError>? errors = null, bool namesModel = false, string? param = null,
-        BudgetExcess? budget = null) =>
+        BudgetExcess? budget = null, string? code = null) =>
         ErrorForm.For(context.Request.Path.Value).Write(new Problem(ReasonPhrases.GetReasonPhrase(status), status,
-            detail, detail, context.TraceIdentifier, errors, namesModel, param, budget));
+            detail, detail, context.TraceIdentifier, errors, namesModel, param, budget, code));
 }

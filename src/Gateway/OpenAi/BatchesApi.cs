@@ -3,12 +3,14 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Sluice.Domain.Batches;
 using Sluice.Domain.Notation;
+using Sluice.Domain.Schema;
 using Sluice.Gateway.Authentication;
 using Sluice.Gateway.Batches;
 using Sluice.Gateway.Http;
 using Sluice.Gateway.Tracing;
 using Sluice.Storage.Batches;
 using Sluice.Storage.Files;
+using Sluice.Storage.Redis;
 
 namespace Sluice.Gateway.OpenAi;
 
@@ -16,7 +18,8 @@ namespace Sluice.Gateway.OpenAi;
 /// <c>/v1/batches</c> of OpenAI's API: the lines of a file run as durable jobs of low priority
 /// (<see cref="BatchScheduler"/>). A key sees only its own batches.
 /// </summary>
-public sealed partial class BatchesApi(BatchStore batches, FileStore files, BatchScheduler scheduler)
+public sealed partial class BatchesApi(
+    BatchStore batches, FileStore files, BatchScheduler scheduler, RedisStore redis)
 {
     private const int DefaultLimit = 20;
     private const int MaxLimit = 100;
@@ -100,6 +103,7 @@ public sealed partial class BatchesApi(BatchStore batches, FileStore files, Batc
 
     private async Task StoreAsync(HttpContext context, StoredFile file, TimeSpan window, BatchRequest request)
     {
+        if (await SchemaRefusal.RefuseAsync(context, redis.Schema, SchemaVersions.JobPaths, "Batches")) return;
         var id = $"batch_{Guid.CreateVersion7():N}";
         if (RequestTrace.Find(context)?.Server is { } span)
             request = request with { Trace = TraceText.Format(span.Context) };

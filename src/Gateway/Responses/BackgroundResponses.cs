@@ -1,9 +1,12 @@
 using System.Text.Json.Nodes;
 using Sluice.Dispatch;
 using Sluice.Domain.Jobs;
+using Sluice.Domain.Schema;
 using Sluice.Gateway.Authentication;
+using Sluice.Gateway.Http;
 using Sluice.Gateway.Jobs;
 using Sluice.Storage.Jobs;
+using Sluice.Storage.Redis;
 
 namespace Sluice.Gateway.Responses;
 
@@ -12,7 +15,7 @@ namespace Sluice.Gateway.Responses;
 /// and every gateway can read and cancel them.
 /// </summary>
 public sealed class BackgroundResponses(JobSubmitter submitter, StoredResponses responses, JobStore jobs,
-    JobStreams streams, Dispatcher dispatcher, ResponseSettings settings)
+    JobStreams streams, Dispatcher dispatcher, ResponseSettings settings, RedisStore redis)
 {
     /// <summary>Stores the response and queues its job. Null: an error response was written.</summary>
     /// <param name="context">The request.</param>
@@ -23,6 +26,8 @@ public sealed class BackgroundResponses(JobSubmitter submitter, StoredResponses 
     internal async Task<ResponseRecord?> CreateAsync(HttpContext context, ResponseRequest request, JsonObject chat,
         JsonObject response, JsonArray items)
     {
+        if (await SchemaRefusal.RefuseAsync(
+            context, redis.Schema, SchemaVersions.JobPaths, "Responses in the background")) return null;
         var (admission, owner) = (context.Admission(), context.Admission().Flow);
         var endpoint = admission.Deployment!.Endpoint;
         var input = ResponseJson.WriteBytes(chat);

@@ -98,10 +98,21 @@ public static partial class GatewayHost
         app.Services.GetRequiredService<TraceExport>();
         if (data.OpenToOthers is { } open) DataFolderOpenToOthers(app.Logger, open);
         MapRoutes(app, settings);
+        _ = StopWhenUnsupportedAsync(app, redis.Schema);
         var dispatcher = app.Services.GetRequiredService<Dispatcher>();
         app.Services.GetRequiredService<CatalogWatcher>().Changed += catalog =>
             dispatcher.Retain(catalog.Deployments.Select(d => d.Endpoint.Id));
         return app;
+    }
+
+    /// <summary>
+    /// Stops the gateway when another one has raised the data to a version that this build cannot use.
+    /// </summary>
+    private static async Task StopWhenUnsupportedAsync(WebApplication app, ActiveSchema schema)
+    {
+        await schema.Unsupported;
+        SchemaVersionUnsupported(app.Logger, ActiveSchema.Describe(schema.View.Schema, schema.Supported));
+        app.Lifetime.StopApplication();
     }
 
     /// <summary>Creates the loggers that are used before the application is built.</summary>
@@ -153,7 +164,7 @@ public static partial class GatewayHost
         Get<JobsApi>().Map(app);
         WebhooksApi.Map(app, Get<WebhookStore>(), Get<CatalogWatcher>(), Get<TimeProvider>());
         AdminApi.Map(app, Get<JobQueries>(), Get<CatalogWatcher>());
-        HostsApi.Map(app, Get<PodStore>());
+        HostsApi.Map(app, Get<PodStore>(), Get<RedisStore>().Schema);
         Get<GpusApi>().Map(app);
         Get<SocketTickets>().Map(app);
         Get<UserPodsApi>().Map(app);
@@ -322,6 +333,9 @@ public static partial class GatewayHost
     [LoggerMessage(LogLevel.Warning,
         "SLUICE_DATA may be accessible to other users: the file mode cannot be changed. {Entry}")]
     private static partial void DataFolderOpenToOthers(ILogger logger, string entry);
+
+    [LoggerMessage(LogLevel.Critical, "The gateway stops: {Reason}")]
+    private static partial void SchemaVersionUnsupported(ILogger logger, string reason);
 
     [LoggerMessage(LogLevel.Warning, "Setting has no effect: {Setting}")]
     private static partial void SettingIgnored(ILogger logger, string setting);

@@ -13,7 +13,6 @@ namespace Sluice.Storage.Fleet;
 /// </summary>
 public sealed class PodStore(RedisStore redis)
 {
-    private static readonly Script Beat = Script.Load("host-beat");
     private static readonly Script Look = Script.Load("fleet-look");
     private static readonly Script Start = Script.Load("pod-start");
     private static readonly Script Adopt = Script.Load("pod-adopt");
@@ -22,6 +21,8 @@ public sealed class PodStore(RedisStore redis)
     private static readonly Script Output = Script.Load("pod-output");
     private static readonly Script Take = Script.Load("order-take");
     private static readonly Script Withdraw = Script.Load("order-withdraw");
+
+    private readonly SchemaStore leases = new(redis);
 
     // The hosts, and the endpoints that have pods, are few and are read together.
     private static readonly RedisKey Hosts = "sluice:{hosts}:expiry";
@@ -177,17 +178,9 @@ public sealed class PodStore(RedisStore redis)
         await redis.Database.SetRemoveAsync(Endpoints, endpointId).WaitAsync(ct);
     }
 
-    /// <summary>Renews this host's lease.</summary>
-    /// <param name="hostId">The host's id.</param>
-    /// <param name="lease">Duration of the lease; zero: the lease ends.</param>
-    /// <param name="ct">Cancels the call.</param>
-    /// <returns>The hosts that have a valid lease.</returns>
-    public async Task<IReadOnlySet<string>> RenewHostAsync(string hostId, TimeSpan lease, CancellationToken ct)
-    {
-        var milliseconds = (long)lease.TotalMilliseconds;
-        var living = await Beat.RunAsync(redis.Database, [Hosts], [hostId, milliseconds]).WaitAsync(ct);
-        return living.Texts().ToHashSet();
-    }
+    /// <inheritdoc cref="SchemaStore.RenewAsync"/>
+    public Task<IReadOnlySet<string>> RenewHostAsync(string hostId, TimeSpan lease, CancellationToken ct) =>
+        leases.RenewAsync(hostId, lease, ct);
 
     /// <summary>Returns the number of hosts with a valid lease: each gateway is a host.</summary>
     public Task<long> CountHostsAsync(DateTimeOffset now, CancellationToken ct) =>

@@ -1,5 +1,6 @@
 using System.Text;
 using Sluice.Domain.Jobs;
+using Sluice.Domain.Schema;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Redis;
 using StackExchange.Redis;
@@ -37,7 +38,7 @@ internal sealed class JobSubmissionWriter
     {
         redis.RequireDisk();
         var input = await payloads.SaveAsync(job.Input, ct);
-        var pending = new PendingSubmission(job, input);
+        var pending = new PendingSubmission(WithoutUnreadable(job), input);
         var result = await submits.For(job.EndpointId).AddAsync(pending, ct).WaitAsync(ct);
         if (result.Outcome != SubmitOutcome.Queued) payloads.Delete(input);
         return result;
@@ -124,6 +125,18 @@ internal sealed class JobSubmissionWriter
     public Task<bool> HasIdempotencyKeyAsync(string endpointId, string flow, string key, CancellationToken ct) =>
         redis.Database.KeyExistsAsync(
             new JobKeys(endpointId).Idempotency.Append(JobKeys.IdempotencyName(flow, key))).WaitAsync(ct);
+
+    /// <summary>
+    /// Returns the submission without what a gateway of an earlier build cannot read, while such gateways may run.
+    /// </summary>
+    private JobSubmission WithoutUnreadable(JobSubmission job)
+    {
+        var (tokens, traces) = (
+            redis.Schema.Allows(SchemaVersions.Tokens), redis.Schema.Allows(SchemaVersions.JobTraces));
+        return tokens && traces
+            ? job
+            : job with { Tokens = tokens ? job.Tokens : 0, Trace = traces ? job.Trace : null };
+    }
 
     /// <summary>Returns the arguments that only few submissions have.</summary>
     private static RedisValue[] More(JobSubmission job)

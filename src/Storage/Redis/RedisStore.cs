@@ -17,6 +17,9 @@ public sealed class RedisStore(
     {
     }
 
+    /// <summary>The version of the data in this Redis.</summary>
+    public ActiveSchema Schema { get; init; } = new();
+
     /// <summary>
     /// Throws <see cref="RedisDiskFullException"/> if the disk is full. Call it before a write that will be
     /// acknowledged.

@@ -54,6 +54,10 @@ public sealed class UsageLedger(RedisStore redis, TimeProvider time)
     private static readonly Script AddLua = Script.Load("ledger-add");
     private static readonly Script TimeLua = Script.Load("ledger-time");
     private static readonly Script FoldLua = Script.Load("ledger-fold");
+    private static readonly Script SettleLua = Script.Load("ledger-settle");
+
+    /// <summary>The largest ledger whose ended jobs are compared with the counters (<c>MOST_FIELDS</c>).</summary>
+    private const int MostCompared = 100_000;
 
     /// <summary>Counts a batch of a gateway. A repeated call counts nothing.</summary>
     /// <param name="endpointId">The endpoint.</param>
@@ -107,6 +111,16 @@ public sealed class UsageLedger(RedisStore redis, TimeProvider time)
             [(long)HoursKept.TotalMilliseconds, (long)DaysKept.TotalMilliseconds, FoldAtOnce];
         while ((int)await FoldLua.RunAsync(redis.Database, [k.Ledger], args).WaitAsync(ct) == FoldAtOnce)
             ct.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>
+    /// Accepts that builds without usage ended jobs of an endpoint. Returns the number of these jobs since the last
+    /// call.
+    /// </summary>
+    public async Task<long> SettleAsync(string endpointId, CancellationToken ct)
+    {
+        var k = new LedgerKeys(endpointId);
+        return (long)await SettleLua.RunAsync(redis.Database, [k.Ledger, k.Meta], [MostCompared]).WaitAsync(ct);
     }
 
     /// <summary>Stores that endpoints may have usage.</summary>

@@ -3,7 +3,9 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.ControlPlane.Manifests;
+using Sluice.Domain.Fleet;
 using Sluice.Gateway.Startup;
+using Sluice.Storage.Fleet;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Redis;
 using Sluice.Testing;
@@ -20,16 +22,19 @@ public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
     private readonly RedisFixture redis;
     private readonly bool ownsRedis;
     private readonly IReadOnlyDictionary<string, string?> settings;
+    private readonly ActiveSchema? schema;
     private DataFolder? data;
     private RedisConnection? connection;
     private WebApplication? app;
 
-    private InProcessGateway(IReadOnlyDictionary<string, string?>? environment, RedisFixture? shared)
+    private InProcessGateway(
+        IReadOnlyDictionary<string, string?>? environment, RedisFixture? shared, ActiveSchema? schema = null)
         : base(Directory.CreateTempSubdirectory("sluice-gateway-").FullName)
     {
         settings = Settings(environment);
         ownsRedis = shared is null;
         redis = shared ?? new RedisFixture();
+        this.schema = schema;
     }
 
     /// <summary>The log entries of the gateway, over its restarts.</summary>
@@ -48,12 +53,17 @@ public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
     /// <summary>Starts Redis and the gateway, and waits until the manifest is declared.</summary>
     /// <param name="manifest">The manifest.</param>
     /// <param name="environment">Additional settings, as environment variables.</param>
+    /// <param name="redis">A Redis that the caller has started; null: a new one.</param>
+    /// <param name="schema">The versions of the data that the gateway supports; null: those of this build.</param>
     public static async Task<InProcessGateway> StartAsync(
-        string manifest, IReadOnlyDictionary<string, string?>? environment = null)
+        string manifest,
+        IReadOnlyDictionary<string, string?>? environment = null,
+        RedisFixture? redis = null,
+        ActiveSchema? schema = null)
     {
-        var gateway = new InProcessGateway(environment, null);
+        var gateway = new InProcessGateway(environment, redis, schema);
         await File.WriteAllTextAsync(gateway.ManifestPath, manifest);
-        await gateway.redis.InitializeAsync();
+        if (redis is null) await gateway.redis.InitializeAsync();
         await gateway.StartAsync();
         return gateway;
     }
@@ -98,7 +108,11 @@ public sealed class InProcessGateway : RunningGateway, IAsyncDisposable
         data = new DataFolder(read.Data);
         connection = await RedisSetup.ConnectAsync(
             redis.ConnectionString, ChildProcess.Patience, TimeProvider.System, NullLogger.Instance);
-        var store = new RedisStore(connection);
+        var store = new RedisStore(connection)
+        {
+            Schema = new ActiveSchema(schema?.Supported, schema?.Waits),
+        };
+        await new SchemaStore(store).JoinAsync(data.Host.Value, Leases.Host, CancellationToken.None);
         var share = new PayloadShare(store, read.Payloads);
         await share.CheckAsync();
         app = GatewayHost.Build(read, data, store, share, l => l.ClearProviders().AddProvider(Log));

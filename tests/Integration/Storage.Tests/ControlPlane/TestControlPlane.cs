@@ -37,7 +37,7 @@ internal static class TestControlPlane
         services.AddSingleton(redis).AddSingleton(time).AddSingleton(host).AddSingleton(new HostId("here"));
         services.AddSingleton<CatalogStore>().AddSingleton<CatalogWatcher>().AddSingleton<AuditStore>();
         services.AddSingleton(new WorkerLogStore(redis, time));
-        services.AddSingleton<PodStore>().AddSingleton<NodeStore>();
+        services.AddSingleton<PodStore>().AddSingleton<NodeStore>().AddSingleton<SchemaStore>();
         services.AddSingleton<GpuStore>().AddSingleton<ScalingDecisionStore>();
         services.AddSingleton<UsageLedger>().AddSingleton<EndpointActivity>();
         services.AddSingleton(new WorkerSlotStore(slots)).AddSingleton(new LeaderElection(redis, "here"));

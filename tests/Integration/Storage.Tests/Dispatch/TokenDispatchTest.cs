@@ -2,8 +2,10 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Sluice.Dispatch;
 using Sluice.Domain.Declarations;
 using Sluice.Domain.Fleet;
+using Sluice.Domain.Schema;
 using Sluice.Storage.Jobs;
 using Sluice.Storage.Queueing;
+using Sluice.Storage.Redis;
 using Sluice.Testing;
 
 namespace Sluice.Storage.Tests.Dispatch;
@@ -36,6 +38,24 @@ public sealed class TokenDispatchTest(RedisFixture redis) : IClassFixture<RedisF
         var report = await new JobQueries(redis.Store, store).CheckAsync(endpoint, default);
         Assert.Empty(report.Violations);
         deadline.Dispose();
+    }
+
+    [Fact]
+    public async Task Tokens_do_not_count_while_gateways_of_an_earlier_build_run()
+    {
+        var schema = new ActiveSchema();
+        schema.Update(new SchemaView(SchemaNumber.At(2), []));
+        var gateway = await GatewayAsync("a", schema);
+        await UpAsync("p1", new TokenCapacity(1000));
+        var early = new List<Slot>();
+        for (var i = 0; i < 4; i++) early.Add(await AcquireAsync(gateway, 400));
+        Assert.Equal(0, (await InFlightAsync()).Tokens);
+
+        schema.Update(new SchemaView(SchemaNumber.At(3), []));
+        var texts = new[] { await AcquireAsync(gateway, 400), await AcquireAsync(gateway, 400) };
+        Assert.Equal(800, (await InFlightAsync(800)).Tokens);
+        foreach (var slot in early.Concat(texts)) slot.Dispose();
+        await EmptyAsync();
     }
 
     [Fact]
@@ -215,9 +235,12 @@ public sealed class TokenDispatchTest(RedisFixture redis) : IClassFixture<RedisF
         await EmptyAsync();
     }
 
-    private async Task<Dispatcher> GatewayAsync(string name)
+    private async Task<Dispatcher> GatewayAsync(string name, ActiveSchema? schema = null)
     {
-        var dispatcher = new Dispatcher(new GatewayId($"{name}-{Guid.NewGuid():N}"), redis.Store, store,
+        // The property opens a new view of the same connection.
+        var gateway = redis.Store;
+        if (schema is not null) gateway = new RedisStore(gateway.Connection) { Schema = schema };
+        var dispatcher = new Dispatcher(new GatewayId($"{name}-{Guid.NewGuid():N}"), gateway, store,
             TimeProvider.System, NullLogger<Dispatcher>.Instance);
         started.Add(dispatcher);
         await dispatcher.StartAsync(default);

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Sluice.Domain.Schema;
 using Sluice.Testing;
 
 namespace Sluice.Scenarios;
@@ -10,7 +11,8 @@ namespace Sluice.Scenarios;
 /// <summary>
 /// Replaces three gateways on one Redis one after the other, from one build to another, while requests, streams and
 /// jobs arrive. Clients use the gateways in turn, as behind a load balancer that asks <c>/readyz</c> each second and
-/// stops at its first failure. Each failed request counts: clients repeat none.
+/// stops at its first failure. Each failed request counts: clients repeat none. The load lasts until the version of the
+/// data in Redis is raised, and a gateway of the earlier build that starts then must refuse.
 /// </summary>
 /// <param name="from">The build at the start.</param>
 /// <param name="to">The build at the end.</param>
@@ -36,6 +38,7 @@ public sealed class RollingUpgrade(PublishedBuild from, PublishedBuild to, int d
     private readonly ConcurrentBag<string> jobs = [];
     private readonly ConcurrentBag<double> latencies = [];
     private readonly List<double> stops = [];
+    private SchemaTimeline schema = null!;
     private int streams;
     private int turn;
 
@@ -44,6 +47,8 @@ public sealed class RollingUpgrade(PublishedBuild from, PublishedBuild to, int d
         await redis.InitializeAsync();
         for (var i = 0; i < Gateways; i++) gateways[i] = await StartAsync(i, from);
         using var done = new CancellationTokenSource();
+        schema = new SchemaTimeline(redis.Store.Database);
+        var watching = schema.WatchAsync(done.Token);
         var asking = AskReadyAsync(done.Token);
         while (balanced.Count < Gateways) await Task.Delay(TryAgain, TimeProvider.System, ct);
         await new Jobs(gateways[0]!).RunSyncAsync(1);
@@ -57,11 +62,13 @@ public sealed class RollingUpgrade(PublishedBuild from, PublishedBuild to, int d
         {
             await Task.Delay(Between, TimeProvider.System, ct);
             await ReplaceAsync(i);
+            schema.Add($"gateway {i + 1} of {Gateways} is replaced");
         }
 
+        await RaiseAsync();
         await Task.Delay(Between, TimeProvider.System, ct);
         await done.CancelAsync();
-        await Task.WhenAll(load, asking);
+        await Task.WhenAll(load, asking, watching);
         return await ReportAsync(Stopwatch.GetElapsedTime(began), ct);
     }
 
@@ -97,6 +104,31 @@ public sealed class RollingUpgrade(PublishedBuild from, PublishedBuild to, int d
         gateways[member] = await StartAsync(member, to);
         await old.DisposeAsync();
         while (balanced.Count < Gateways) await Task.Delay(TryAgain, TimeProvider.System, CancellationToken.None);
+    }
+
+    /// <summary>
+    /// Waits until the version of the data is the newest, under load, and starts a gateway of the earlier build again.
+    /// </summary>
+    private async Task RaiseAsync()
+    {
+        var newest = SchemaVersions.Newest.ToString(CultureInfo.InvariantCulture);
+        var wasRaised = schema.Current != newest;
+        if (wasRaised) await schema.TryBatchAsync(gateways[0]!.Client);
+        await schema.UntilAsync(newest);
+        // Each gateway reads the version about once a second.
+        await Task.Delay(AskEvery * 2, TimeProvider.System, CancellationToken.None);
+        foreach (var gateway in gateways) await schema.TryBatchAsync(gateway!.Client);
+        if (!wasRaised) return;
+        try
+        {
+            await using var earlier = await StartAsync(Gateways, from);
+            schema.Add("**a gateway of the earlier build started**");
+        }
+        catch (InvalidOperationException e)
+        {
+            var line = e.Message.Split('\n').First(l => l.StartsWith("sluice: ", StringComparison.Ordinal));
+            schema.Add($"the earlier build refuses to start: `{Shorten(line)}`");
+        }
     }
 
     /// <summary>Does what a load balancer does: it uses the gateways that were ready when it asked last.</summary>
@@ -206,6 +238,9 @@ public sealed class RollingUpgrade(PublishedBuild from, PublishedBuild to, int d
             Requests (20 ms of work): p50 {sorted[sorted.Count / 2]:0} ms,
             p99 {sorted[(int)(sorted.Count * 0.99)]:0} ms, slowest {sorted[^1]:0} ms.
 
+            The version of the data in Redis, from the start of the load:
+
+            {schema.Report()}
             """);
         foreach (var ((kind, why), count) in failures.OrderByDescending(f => f.Value).Take(10))
             text.Append(CultureInfo.InvariantCulture, $"- {kind}, {count} times: {why}\n");

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Sluice.ControlPlane.Leadership;
 using Sluice.ControlPlane.Machine;
 using Sluice.ControlPlane.Maintenance;
 using Sluice.ControlPlane.Manifests;
@@ -20,7 +21,7 @@ public sealed class ControlPlaneServicesTest(RedisFixture redis) : IClassFixture
         Assert.Equal(
             [
                 typeof(ManifestLoop), typeof(GpuInventory), typeof(WorkerLogWriter), typeof(Reconciler),
-                typeof(HostDiagnostics), typeof(PayloadWatch), typeof(JobMaintenanceService),
+                typeof(SchemaUpgrade), typeof(HostDiagnostics), typeof(PayloadWatch), typeof(JobMaintenanceService),
             ],
             services.GetServices<IHostedService>().Select(s => s.GetType()));
     }

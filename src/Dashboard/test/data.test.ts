@@ -123,18 +123,19 @@ describe("series", () => {
 
 describe("usage", () => {
   const line = (group: string | null, busy: number) => ({
-    at: "2026-11-30T00:00:00Z", group, requests: 2, errors: 1, jobs: { completed: 1, failed: 1, cancelled: 0, timedOut: 1 },
+    at: "2026-11-30T00:00:00Z", group, requests: 2, errors: 1,
+    jobs: { completed: 1, failed: 1, cancelled: 0, timedOut: 1 },
     bytesIn: 0, bytesOut: 0, tokens: { prompt: 5, cached: 4, generated: 3, wasted: 1 }, coldStarts: 1,
     workerSeconds: { starting: 1, busy, idle: 2 }, cost: 0.5, unpricedSeconds: 3,
   });
   it("is summed over the steps of time, the most worker time first, and that of no group last", () => {
     expect(sumByGroup([line("a", 1), line(null, 100), line("b", 9), line("a", 2)])).toEqual([
-      { group: "b", requests: 2, errors: 1, jobs: 3, tokens: 8, coldStarts: 1, starting: 1, busy: 9, idle: 2, cost: 0.5,
-        unpriced: 3 },
-      { group: "a", requests: 4, errors: 2, jobs: 6, tokens: 16, coldStarts: 2, starting: 2, busy: 3, idle: 4, cost: 1,
-        unpriced: 6 },
-      { group: null, requests: 2, errors: 1, jobs: 3, tokens: 8, coldStarts: 1, starting: 1, busy: 100, idle: 2, cost: 0.5,
-        unpriced: 3 },
+      { group: "b", requests: 2, errors: 1, jobs: 3, failedJobs: 2, tokens: 8, coldStarts: 1, starting: 1, busy: 9,
+        idle: 2, cost: 0.5, unpriced: 3 },
+      { group: "a", requests: 4, errors: 2, jobs: 6, failedJobs: 4, tokens: 16, coldStarts: 2, starting: 2, busy: 3,
+        idle: 4, cost: 1, unpriced: 6 },
+      { group: null, requests: 2, errors: 1, jobs: 3, failedJobs: 2, tokens: 8, coldStarts: 1, starting: 1, busy: 100,
+        idle: 2, cost: 0.5, unpriced: 3 },
     ]);
   });
   it("has the latest price of each type that has begun, whatever the case of its name", () => {

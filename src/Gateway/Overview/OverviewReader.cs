@@ -4,11 +4,14 @@ using Sluice.Domain.Fleet;
 using Sluice.Domain.Nodes;
 using Sluice.Domain.Series;
 using Sluice.Domain.Usage;
+using Sluice.Domain.UserPods;
+using Sluice.Gateway.UserPods;
 using Sluice.Shared;
 using Sluice.Storage.Catalog;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Queueing;
 using Sluice.Storage.Usage;
+using Sluice.Storage.UserPods;
 
 namespace Sluice.Gateway.Overview;
 
@@ -24,6 +27,7 @@ public sealed class OverviewReader(
     FleetNodes nodes,
     SeriesReader series,
     UsageLedger ledger,
+    UserPodCatalog userPods,
     TimeProvider time)
 {
     /// <summary>How old an overview may be.</summary>
@@ -31,6 +35,8 @@ public sealed class OverviewReader(
 
     /// <summary>The steps of 10 s of which rates are the mean.</summary>
     private const int Steps = 3;
+
+    private static readonly Dictionary<string, UserPodUtilization> NothingMeasured = [];
 
     private readonly Lock gate = new();
     private Task<OverviewView>? reading;
@@ -64,7 +70,8 @@ public sealed class OverviewReader(
         var (endpoints, unpriced) = Split(await Task.WhenAll(reads));
         var used = (await claims.ListAsync(ct)).SelectMany(c => c.Devices).Select(d => d.Uuid).ToHashSet();
         var fleet = await nodes.ReadAsync(ct);
-        var gpus = FleetInventory.Merge(fleet, new HashSet<string>()).Inventory.Gpus;
+        var inventory = FleetInventory.Merge(fleet, new HashSet<string>()).Inventory;
+        var gpus = inventory.Gpus;
         var all = new SeriesCounts();
         foreach (var counts in rates.Values) all.AddEndpoint(counts);
         var view = new OverviewView(
@@ -75,6 +82,8 @@ public sealed class OverviewReader(
             endpoints.Sum(e => e.Queued), endpoints.Sum(e => e.Running), PerSecond(all.Requests),
             PerSecond(all.Errors), PerSecond(all.Tokens), all.Total.Quantile(0.5), all.Total.Quantile(0.95),
             prices.Prices.Count == 0 ? null : endpoints.Sum(e => e.CostPerHour ?? 0), prices.Currency, unpriced,
+            Sum(userPods.All, new UserPodFigures(prices, inventory, NothingMeasured, time.GetUtcNow()),
+                prices.Prices.Count > 0),
             [.. endpoints.OrderBy(e => e.Id, StringComparer.Ordinal)]);
         lock (gate) took = time.GetElapsedTime(began);
         return view;
@@ -100,6 +109,13 @@ public sealed class OverviewReader(
             known.GroupBy(p => p.State).ToDictionary(g => NameOf(g.Key), g => g.Count()),
             snapshot.Queued, snapshot.Busy, PerSecond(rates?.Requests ?? 0), PerSecond(rates?.Errors ?? 0),
             rates?.Total.Quantile(0.95), cost, blocked?.Reason), unpriced);
+    }
+
+    private static OverviewPods Sum(IReadOnlyList<UserPodEntry> all, UserPodFigures figures, bool hasPrices)
+    {
+        var up = all.Where(p => p.State.IsUp || p.State.Devices.Count > 0).Select(figures.CostOf).ToList();
+        return new OverviewPods(up.Count, hasPrices ? up.Sum(c => c ?? 0) : null,
+            hasPrices ? up.Count(c => c is null) : up.Count);
     }
 
     private static double PerSecond(long count) =>

@@ -18,6 +18,7 @@ namespace Sluice.Gateway.Overview;
 /// </param>
 /// <param name="Currency">The currency of the prices; empty: there are none.</param>
 /// <param name="UnpricedWorkers">Those workers whose type has no price: the cost does not contain them.</param>
+/// <param name="Pods">The pods of users that hold resources.</param>
 /// <param name="Endpoints">The endpoints, by id.</param>
 public sealed record OverviewView(
     DateTimeOffset At,
@@ -35,10 +36,17 @@ public sealed record OverviewView(
     double? CostPerHour,
     string Currency,
     int UnpricedWorkers,
+    OverviewPods Pods,
     IReadOnlyList<OverviewEndpoint> Endpoints);
 
 /// <summary>GPUs: all of the inventory, and those that a worker has, whole or in part.</summary>
 public sealed record OverviewGpus(int Total, int Used);
+
+/// <summary>The pods of users. They are not part of the cost of workers.</summary>
+/// <param name="Running">Those that run or hold devices.</param>
+/// <param name="CostPerHour">What an hour of them costs; null: there are no prices.</param>
+/// <param name="Unpriced">Those whose type has no price: the cost does not contain them.</param>
+public sealed record OverviewPods(int Running, double? CostPerHour, int Unpriced);
 
 /// <summary>An endpoint. <paramref name="Blocked"/> is why its requests are rejected; null: they are not.</summary>
 public sealed record OverviewEndpoint(

@@ -90,6 +90,9 @@ public sealed class RunPodPodsTest(PodsGateway pods) : IClassFixture<PodsGateway
         Assert.Empty(runtime["gpus"]!.AsArray());
         var own = await pods.Gateway.GetAsync($"/api/v1/pods/{id}");
         Assert.Equal((0.25, "EUR"), ((double)own["costPerHour"]!, (string?)own["currency"]));
+        var overview = await pods.Gateway.UntilAsync("/api/v1/overview", o => (double?)o["pods"]!["costPerHour"] > 0);
+        Assert.Equal(0.25 * (int)overview["pods"]!["running"]!, (double)overview["pods"]!["costPerHour"]!);
+        Assert.Equal(0, (int)overview["pods"]!["unpriced"]!);
         Assert.InRange((double)own["utilization"]!["cpus"]!, 0.01, 1.2);
         Assert.InRange((long)own["utilization"]!["memory"]!, 1 << 10, 1L << 30);
 

@@ -81,12 +81,12 @@ export function relative(at: string | number, now: number): string {
 export function absolute(at: string | number): string {
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return DASH;
-  return `${date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" })} (${date.toISOString()})`;
+  return `${local(date.toISOString())} (${date.toISOString()})`;
 }
 
-/** A time of the local zone, with its date. */
+/** A time of the local zone with its date, on a clock of 24 hours as in charts and logs. */
 export function local(at: string): string {
-  return new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  return new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
 }
 
 /** The time of day with seconds, in the local zone. */

@@ -52,6 +52,7 @@ export interface Overview {
   costPerHour: number | null;
   currency: string;
   unpricedWorkers: number;
+  pods: { running: number; costPerHour: number | null; unpriced: number };
   endpoints: OverviewEndpoint[];
 }
 

@@ -29,6 +29,8 @@ export interface GroupSum {
   requests: number;
   errors: number;
   jobs: number;
+  /** Jobs that failed or timed out. */
+  failedJobs: number;
   tokens: number;
   coldStarts: number;
   starting: number;
@@ -43,12 +45,13 @@ export interface GroupSum {
 export function sumByGroup(lines: UsageLine[]): GroupSum[] {
   const sums = new Map<string | null, GroupSum>();
   for (const l of lines) {
-    const s = sums.get(l.group) ?? { group: l.group, requests: 0, errors: 0, jobs: 0, tokens: 0, coldStarts: 0,
-      starting: 0, busy: 0, idle: 0, cost: 0, unpriced: 0 };
+    const s = sums.get(l.group) ?? { group: l.group, requests: 0, errors: 0, jobs: 0, failedJobs: 0, tokens: 0,
+      coldStarts: 0, starting: 0, busy: 0, idle: 0, cost: 0, unpriced: 0 };
     sums.set(l.group, s);
     s.requests += l.requests;
     s.errors += l.errors;
     s.jobs += l.jobs.completed + l.jobs.failed + l.jobs.cancelled + l.jobs.timedOut;
+    s.failedJobs += l.jobs.failed + l.jobs.timedOut;
     s.tokens += l.tokens.prompt + l.tokens.generated;
     s.coldStarts += l.coldStarts;
     s.starting += l.workerSeconds.starting;

@@ -5,7 +5,7 @@ import { useParam } from "../lib/router";
 import { useEndpointIds } from "../lib/session";
 import { useJobs } from "../lib/use-jobs";
 import { Confirm, say } from "../ui/dialog";
-import { JobTable } from "../ui/job-table";
+import { Bulk, JobTable } from "../ui/job-table";
 import { Card, Empty, ErrorBanner, Head, Loading } from "../ui/parts";
 
 /** Jobs without a remaining attempt: retried, replayed or deleted here. */
@@ -15,6 +15,7 @@ export function DeadLetters() {
   const of = endpoint ? [endpoint] : ids;
   const { rows, error, reload } = useJobs(of, "", 200, true);
   const [deleting, setDeleting] = useState(false);
+  const [retrying, setRetrying] = useState(false);
   const hit = [...new Set((rows ?? []).map((r) => r.endpoint))];
   return (
     <>
@@ -28,17 +29,24 @@ export function DeadLetters() {
             {ids.map((id) => <option key={id} value={id}>{id}</option>)}
           </select>
         </>
-      } note={rows ? plural(rows.length, "job") : ""} actions={
-        <button type="button" class="button small danger" disabled={!rows?.length} onClick={() => setDeleting(true)}>
+      } note={rows ? plural(rows.length, "job") : ""} actions={<>
+        <button type="button" class="button small" disabled={!rows?.length} onClick={() => setRetrying(true)}>
+          Retry all…
+        </button>
+        <button type="button" class="button small danger apart" disabled={!rows?.length}
+          onClick={() => setDeleting(true)}>
           Delete all…
         </button>
-      }>
+      </>}>
         {rows === null && ids.length > 0 ? <Loading /> : !rows?.length ? (
           <Empty title="No dead letter" command={COMMAND}>
             A job whose attempts all lost their worker ends here, so that nothing is lost silently.
           </Empty>
         ) : <JobTable rows={rows} reload={reload} />}
       </Card>
+      {retrying && rows ? (
+        <Bulk action="retry" rows={rows} reload={reload} onClose={() => setRetrying(false)} />
+      ) : null}
       {deleting && rows ? (
         <Confirm title={`Delete ${plural(rows.length, "dead letter")}?`} action="Delete"
           onClose={() => setDeleting(false)} run={async () => {

@@ -1,5 +1,5 @@
 import { useMemo, useState } from "preact/hooks";
-import { absolute, clock, count, ms, rate } from "../lib/format";
+import { absolute, clock, count, ms, plural, rate } from "../lib/format";
 import { useGet } from "../lib/live";
 import { link, useParam } from "../lib/router";
 import { perSecond, pick, RANGES } from "../lib/series";
@@ -112,6 +112,8 @@ function DecisionLane({ times, changes, id }: { times: number[]; changes: Decisi
 }
 
 export function describeChange(d: Decision): string {
-  const parts = [d.start && `starts ${d.start}`, d.drain && `drains ${d.drain}`, d.resume && `resumes ${d.resume}`];
-  return `${d.current} → ${d.desired} workers${parts.some(Boolean) ? `, ${parts.filter(Boolean).join(", ")}` : ""}`;
+  const parts = [d.start && `starts ${d.start}`, d.drain && `drains ${d.drain}`, d.resume && `resumes ${d.resume}`]
+    .filter(Boolean);
+  if (parts.length === 0 && d.current === d.desired) return `stays at ${plural(d.current, "worker")}`;
+  return [`${d.current} → ${plural(d.desired, "worker")}`, ...parts].join(", ");
 }

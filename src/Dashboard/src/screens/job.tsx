@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { ApiError, call, path } from "../lib/api";
-import { local, ms } from "../lib/format";
+import { local, ms, plural } from "../lib/format";
 import { act, applies, inputPath } from "../lib/jobs";
 import { useGet } from "../lib/live";
 import { link, navigate } from "../lib/router";
@@ -16,6 +16,7 @@ export function JobScreen({ parts }: { parts: string[] }) {
   const { data: job, error, reload } = useGet<Job>(path`/v2/${endpoint}/status/${id}`, 2000);
   const input = useGet<unknown>(inputPath(endpoint, id));
   const [replaying, setReplaying] = useState(false);
+  const lost = job?.attempts?.at(-1);
   if (!job) {
     if (!error) return <Loading />;
     return <Empty title={error.status === 410 ? "The data of this job is deleted" : "This job cannot be shown"}>
@@ -35,14 +36,17 @@ export function JobScreen({ parts }: { parts: string[] }) {
           </button>
         ) : null}
         {applies("retry", job.status) ? (
-          <button type="button" class="button" onClick={() => run("retry", "The job is queued again.")}>Retry</button>
+          <button type="button" class="button" title="Runs this job again, with its id"
+            onClick={() => run("retry", "The job is queued again.")}>Retry</button>
         ) : null}
-        <button type="button" class="button primary" onClick={() => setReplaying(true)}>Replay…</button>
+        <button type="button" class="button primary" title="Submits a new job with this input, which can be edited"
+          onClick={() => setReplaying(true)}>Replay…</button>
       </Head>
       <div class="cols side">
         <div class="stack">
           {job.error ? (
             <Banner tone="bad">
+              {lost ? <b>Lost its worker in {plural(job.attempts!.length, "attempt")}: {lost.reason}. </b> : null}
               {job.errorInfo ? <b>{job.errorInfo.code}: </b> : null}{job.error}
               <WorkerLink endpoint={endpoint} worker={job.workerId} text=" Log of the worker" />
             </Banner>
@@ -88,6 +92,7 @@ function WorkerLink({ endpoint, worker, text }: { endpoint: string; worker: stri
 function Timeline({ endpoint, job }: { endpoint: string; job: Job }) {
   const { timings: t } = job;
   const lost = job.attempts ?? [];
+  const after = (at: string) => `+${ms(Math.max(0, Date.parse(at) - Date.parse(t.submittedAt)))}`;
   const tone = { COMPLETED: "ok", FAILED: "bad", TIMED_OUT: "bad" }[job.status] ?? "";
   return (
     <ol class="timeline">
@@ -96,15 +101,14 @@ function Timeline({ endpoint, job }: { endpoint: string; job: Job }) {
         <li key={a.attempt} class="bad">
           Attempt {a.attempt} on <WorkerLink endpoint={endpoint} worker={a.worker} /> was lost
           <div class="muted">{a.reason}</div>
-          <small>after {ms(new Date(a.endedAt).getTime() - new Date(a.startedAt).getTime())}, <Time at={a.endedAt} />
-          </small>
+          <small>{after(a.startedAt)} to {after(a.endedAt)}</small>
         </li>
       ))}
       {t.startedAt ? (
         <li class="info">
           Attempt {(lost.at(-1)?.attempt ?? 0) + 1} on <WorkerLink endpoint={endpoint} worker={job.workerId} />
           <div class="muted">waited {ms(t.queueMs)}{t.coldMs ? `, of it ${ms(t.coldMs)} for a start` : ""}</div>
-          <small><Time at={t.startedAt} /></small>
+          <small>{after(t.startedAt)}</small>
         </li>
       ) : null}
       {t.endedAt ? (
@@ -113,7 +117,7 @@ function Timeline({ endpoint, job }: { endpoint: string; job: Job }) {
           <div class="muted">
             {t.executionMs === undefined ? "" : `ran ${ms(t.executionMs)}, `}{ms(t.totalMs)} in all
           </div>
-          <small><Time at={t.endedAt} /></small>
+          <small>{after(t.endedAt)}, <Time at={t.endedAt} /></small>
         </li>
       ) : null}
     </ol>
@@ -128,7 +132,7 @@ function Facts({ endpoint, job }: { endpoint: string; job: Job }) {
         <dt>Endpoint</dt><dd><a href={link(["endpoints", endpoint])}>{endpoint}</a></dd>
         <dt>Worker</dt><dd>{job.workerId ? <WorkerLink endpoint={endpoint} worker={job.workerId} /> : "–"}</dd>
         <dt>Provider</dt><dd>{job.provider ?? "–"}</dd>
-        <dt>Retries</dt><dd>{job.retries}</dd>
+        <dt>Attempts</dt><dd>{(job.attempts?.length ?? 0) + (job.timings.startedAt ? 1 : 0)}</dd>
         <dt>Submitted</dt><dd title={job.timings.submittedAt}>{local(job.timings.submittedAt)}</dd>
         {job.timings.endedAt ? [
           <dt key="ended">Ended</dt>, <dd key="at" title={job.timings.endedAt}>{local(job.timings.endedAt)}</dd>,

@@ -90,8 +90,8 @@ function Table({ keys, own, admin, onRevoke }:
       <table class="table">
         <thead>
           <tr>
-            <th>Name</th><th class="wide">Key</th><th>Scope</th><th class="wide">Limits</th><th class="wide">Tags</th>
-            <th>Last use</th><th class="wide">Created</th><th class="wide">Expires</th>
+            <th>Name</th><th class="wide">Id, last characters</th><th>Scope</th><th class="wide">Limits</th>
+            <th class="wide">Tags</th><th>Last use</th><th class="wide">Created</th><th class="wide">Expires</th>
             <th><span class="sr">Actions</span></th>
           </tr>
         </thead>
@@ -111,9 +111,9 @@ function Table({ keys, own, admin, onRevoke }:
                   {Object.entries(k.tags).map(([n, v]) => <span key={n} class="badge plain">{n}={v}</span>)}
                 </span>
               </td>
-              <td><Time at={k.lastUsedAt} /></td>
+              <td><Time at={k.lastUsedAt} none="never" /></td>
               <td class="wide"><Time at={k.createdAt} /></td>
-              <td class="wide"><Time at={k.expiresAt} /></td>
+              <td class="wide"><Time at={k.expiresAt} none="never" /></td>
               <td class="fit">
                 {admin ? <button type="button" class="button small danger" onClick={() => onRevoke(k)}>Revoke</button>
                   : null}

@@ -48,7 +48,7 @@ function Live() {
     <div class="stack overview">
       <Head title="Overview" badges={<State name={state === "open" ? "active" : "waiting"}
         text={state === "open" ? "live" : "connecting"} />}>
-        <span class="faint">Sluice {now.version}, {plural(now.gateways, "gateway")}</span>
+        <span class="faint">Sluice {now.version}, {plural(now.gateways, "gateway")}. Numbers: mean of 30 s</span>
         <Segments label="Range" options={RANGES} value={minutes} onChange={setMinutes} />
       </Head>
       <Attention endpoints={now.endpoints} />
@@ -63,7 +63,7 @@ function Live() {
           { name: "p95", tone: "c2", values: pick(hour.data, "totalP95Ms") },
         ]} />
       </div>
-      <EndpointTable endpoints={now.endpoints} />
+      <EndpointTable endpoints={now.endpoints} currency={now.currency} />
     </div>
   );
 }
@@ -100,15 +100,26 @@ function Tiles({ now, past, hour }: { now: Overview; past: Overview[]; hour: Ser
         line={line((o) => o.tokensPerSecond, perSecond(hour, "tokens"))} />
       <Tile name="Workers" value={count(ready)} unit="ready" note={others.join(", ") || "no others"}
         line={line((o) => o.workers.ready ?? 0, pick(hour, "workersReady"))} />
-      <Tile name="GPUs" value={`${now.gpus.used}`} unit={`of ${now.gpus.total}`}
+      <Tile name="GPUs" value={`${now.gpus.used}`} unit={`of ${now.gpus.total} in use`}
         note={now.gpus.total === 0 ? "none found" : `${now.gpus.total - now.gpus.used} free`}
         line={now.gpus.total === 0 ? null : line((o) => o.gpus.used)} />
       {now.costPerHour === null ? null
-        : <Tile name="Cost" value={money(now.costPerHour)} unit={`${now.currency} per h`}
-          note={now.unpricedWorkers ? `without ${plural(now.unpricedWorkers, "worker")} that have no price`
-            : `${money(24 * now.costPerHour)} a day`} line={line((o) => o.costPerHour)} />}
+        : <Tile name="Cost" value={money(costOf(now))} unit={`${now.currency} per h`} note={costNote(now)}
+          line={line(costOf)} />}
     </section>
   );
+}
+
+/** What an hour of all workers and pods costs. */
+function costOf(now: Overview): number {
+  return (now.costPerHour ?? 0) + (now.pods?.costPerHour ?? 0);
+}
+
+function costNote(now: Overview): string {
+  const unpriced = now.unpricedWorkers + (now.pods?.unpriced ?? 0);
+  if (unpriced > 0) return `${unpriced} without a price`;
+  const pods = now.pods?.costPerHour ?? 0;
+  return pods > 0 ? `of it pods ${money(pods)}` : `${money(24 * costOf(now))} a day`;
 }
 
 function Tile({ name, value, unit, note, line, bad }: {
@@ -124,7 +135,7 @@ function Tile({ name, value, unit, note, line, bad }: {
   );
 }
 
-function EndpointTable({ endpoints }: { endpoints: OverviewEndpoint[] }) {
+function EndpointTable({ endpoints, currency }: { endpoints: OverviewEndpoint[]; currency: string }) {
   const priced = endpoints.some((e) => e.costPerHour !== null);
   const lines = useLines(endpoints.slice(0, WITH_LINES).map((e) => e.id));
   if (endpoints.length === 0) {
@@ -145,7 +156,7 @@ function EndpointTable({ endpoints }: { endpoints: OverviewEndpoint[] }) {
               <th>Endpoint</th><th>Workers</th><th class="num">Queued</th><th class="num wide">Running</th>
               <th class="num">Requests/s</th><th class="wide">Last hour</th><th class="num">Errors/s</th>
               <th class="num">p95</th>
-              {priced ? <th class="num wide">Cost/h</th> : null}
+              {priced ? <th class="num wide">{currency}/h</th> : null}
             </tr>
           </thead>
           <tbody>

@@ -1,12 +1,12 @@
 import { useRef, useState } from "preact/hooks";
 import { path } from "../lib/api";
-import { bytes, money } from "../lib/format";
+import { bytes } from "../lib/format";
 import { useEvents, useGet } from "../lib/live";
 import { link } from "../lib/router";
 import type { Pod } from "../lib/types";
 import { Log, MAX_LINES, type Line } from "../ui/log";
 import { Banner, Card, Empty, ErrorBanner, Head, Id, Json, Loading, State, Time } from "../ui/parts";
-import { Connect, PodActions, Stops } from "./pods";
+import { Connect, costOf, PodActions, Stops } from "./pods";
 
 /** One pod: how to connect, when it stops, and its log. */
 export function PodScreen({ parts }: { parts: string[] }) {
@@ -36,9 +36,7 @@ export function PodScreen({ parts }: { parts: string[] }) {
                   <dt>Node</dt><dd>{pod.node ?? "–"}</dd>
                   <dt>Devices</dt><dd>{pod.devices.join(", ") || "none"}</dd>
                   <dt>Cost</dt>
-                  <dd>
-                    {pod.costPerHour === null ? "no price" : `${money(pod.costPerHour)} ${pod.currency ?? ""} per h`}
-                  </dd>
+                  <dd>{costOf(pod)}{pod.costPerHour === null ? "" : " per h"}</dd>
                   <Uses pod={pod} />
                   <dt>Created</dt><dd><Time at={pod.createdAt} /></dd>
                   <dt>Started</dt><dd><Time at={pod.startedAt} /></dd>

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { ApiError, call, path } from "../lib/api";
+import { money } from "../lib/format";
 import { useGet } from "../lib/live";
 import { link, navigate } from "../lib/router";
 import { useRights } from "../lib/session";
@@ -33,8 +34,9 @@ export function Pods() {
             <table class="table">
               <thead>
                 <tr>
-                  <th>Pod</th><th>Status</th><th>Connect</th><th class="wide">Runs</th><th class="wide">GPUs</th>
-                  <th class="wide">Stops</th><th><span class="sr">Actions</span></th>
+                  <th>Pod</th><th>Status</th><th>Connect</th><th class="wide">Template or image</th>
+                  <th class="wide">GPUs</th><th class="num wide">Cost per hour</th><th>Stops</th>
+                  <th class="wide"><span class="sr">Actions</span></th>
                 </tr>
               </thead>
               <tbody>
@@ -45,8 +47,9 @@ export function Pods() {
                     <td><Connect pod={p} /></td>
                     <td class="wide">{p.spec.template ?? p.spec.image ?? "–"}</td>
                     <td class="wide">{p.devices.length > 0 ? p.devices.length : <span class="faint">none</span>}</td>
-                    <td class="wide"><Stops pod={p} /></td>
-                    <td class="fit"><PodActions pod={p} reload={reload} /></td>
+                    <td class="num wide">{costOf(p)}</td>
+                    <td><Stops pod={p} /></td>
+                    <td class="fit wide"><PodActions pod={p} reload={reload} /></td>
                   </tr>
                 ))}
               </tbody>
@@ -57,6 +60,11 @@ export function Pods() {
       {creating ? <Create onClose={() => setCreating(false)} /> : null}
     </>
   );
+}
+
+/** What an hour of the pod costs, with the currency. */
+export function costOf(pod: Pod): string {
+  return pod.costPerHour === null ? "no price" : `${money(pod.costPerHour)} ${pod.currency ?? ""}`;
 }
 
 /** When a pod will be stopped, and why. */
@@ -98,7 +106,7 @@ export function Connect({ pod }: { pod: Pod }) {
   );
 }
 
-const NAMES: Record<string, string> = { start: "Start", stop: "Stop", restart: "Restart", terminate: "Terminate" };
+const NAMES: Record<string, string> = { start: "Start", stop: "Stop", restart: "Restart", terminate: "Terminate…" };
 
 export function PodActions({ pod, reload }: { pod: Pod; reload: () => Promise<void> }) {
   const { admin } = useRights();
@@ -109,9 +117,9 @@ export function PodActions({ pod, reload }: { pod: Pod; reload: () => Promise<vo
     await reload();
   };
   return (
-    <span class="badges">
+    <span class="badges pod-actions">
       {pod.actions.filter((a) => a in NAMES).map((a) => (
-        <button key={a} type="button" class={`button small ${a === "terminate" ? "danger" : ""}`}
+        <button key={a} type="button" class={`button small ${a === "terminate" ? "danger apart" : ""}`}
           onClick={() => (a === "terminate" ? setEnding(true) : void attempt(() => run(a)))}>{NAMES[a]}</button>
       ))}
       {ending ? (

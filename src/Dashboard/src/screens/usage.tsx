@@ -98,8 +98,12 @@ function Sums({ sums, groupBy, currency, names }:
         <thead>
           <tr>
             <th>{GROUPS.find(([name]) => name === groupBy)?.[1]}</th><th class="num">Requests</th>
-            <th class="num wide">Errors</th><th class="num">Jobs</th><th class="num">Tokens</th>
-            <th class="num wide">Cold starts</th><th class="wide">Worker time</th>
+            <th class="num wide" title="Requests that failed; failed jobs are not among them">Request errors</th>
+            <th class="num" title="Jobs that ended; they are not among the requests">Jobs</th>
+            <th class="num wide" title="Jobs that failed or timed out">Failed jobs</th><th class="num">Tokens</th>
+            <th class="num wide">Cold starts</th>
+            <th class="wide">Worker time: <i class="key busy" /> busy <i class="key starting" /> starting{" "}
+              <i class="key idle" /> idle</th>
             {currency ? <th class="num">Cost ({currency})</th> : null}
           </tr>
         </thead>
@@ -108,8 +112,9 @@ function Sums({ sums, groupBy, currency, names }:
             <tr key={s.group ?? ""}>
               <td><Group by={groupBy} id={s.group} name={s.group ? names.get(s.group) : undefined} /></td>
               <td class="num">{count(s.requests)}</td>
-              <td class="num wide">{percent(s.errors, s.requests)}</td>
+              <td class="num wide">{s.requests > 0 ? percent(s.errors, s.requests) : "–"}</td>
               <td class="num">{count(s.jobs)}</td>
+              <td class={`num wide ${s.failedJobs > 0 ? "error" : ""}`}>{count(s.failedJobs)}</td>
               <td class="num">{count(s.tokens)}</td>
               <td class="num wide">{count(s.coldStarts)}</td>
               <td class="wide"><WorkerTime sum={s} longest={longest} /></td>
@@ -122,6 +127,7 @@ function Sums({ sums, groupBy, currency, names }:
               <td class="num">{count(total((s) => s.requests))}</td>
               <td class="num wide">{percent(total((s) => s.errors), total((s) => s.requests))}</td>
               <td class="num">{count(total((s) => s.jobs))}</td>
+              <td class="num wide">{count(total((s) => s.failedJobs))}</td>
               <td class="num">{count(total((s) => s.tokens))}</td>
               <td class="num wide">{count(total((s) => s.coldStarts))}</td>
               <td class="wide">{duration(total((s) => s.starting + s.busy + s.idle))}</td>

@@ -44,10 +44,14 @@ export function Webhooks() {
                 <tbody>
                   {all.map((d) => (
                     <tr key={d.id}>
-                      <td><State name={d.state} /></td>
+                      <td><DeliveryState delivery={d} /></td>
                       <td><button type="button" class="link-button mono" aria-pressed={d === shown}
                         onClick={() => setOpen(d.id)}>{d.id.slice(-12)}</button></td>
-                      <td class="wrap">{d.url}</td>
+                      <td class="wrap">
+                        {d.url}
+                        <small class="phone faint">{plural(d.tries, "try", "tries")}{d.next ? ", next " : ""}
+                          {d.next ? <Time at={d.next} /> : null}</small>
+                      </td>
                       <td class="num wide">{d.tries}</td>
                       <td><Time at={d.made} /></td>
                       <td class="wide"><Time at={d.next} /></td>
@@ -71,6 +75,7 @@ export function Webhooks() {
                 <dt>Job</dt><dd><Id id={shown.job} href={link(["jobs", endpoint, shown.job])} short /></dd>
                 <dt>Job ended</dt><dd><State name={shown.jobStatus} /></dd>
                 <dt>URL</dt><dd>{shown.url}</dd>
+                {shown.next ? [<dt key="next">Next try</dt>, <dd key="at"><Time at={shown.next} /></dd>] : null}
               </dl>
               <DeliveryLog endpoint={endpoint} delivery={shown} />
             </div>
@@ -79,6 +84,12 @@ export function Webhooks() {
       </div>
     </>
   );
+}
+
+/** A delivery that failed and waits for its next try is no longer merely pending. */
+function DeliveryState({ delivery: d }: { delivery: Delivery }) {
+  if (d.state !== "pending" || d.tries === 0) return <State name={d.state} />;
+  return <State name="retrying" text={`${d.tries} failed`} title="It is tried again" />;
 }
 
 /** The list has no logs: the log of the chosen delivery is read by itself. */

@@ -55,13 +55,13 @@ export function JobTable({ rows, reload }: { rows: Row[]; reload: () => Promise<
                 <td>
                   <Id id={r.job.id} href={link(["jobs", r.endpoint, r.job.id])} short />
                   <small class="phone faint">{r.endpoint}</small>
-                  {r.job.error ? <small class="phone error">{r.job.error.slice(0, 120)}</small> : null}
+                  {r.job.error ? <small class="phone error clamp">{causeOf(r)}</small> : null}
                 </td>
                 <td class="wide"><a href={link(["endpoints", r.endpoint])}>{r.endpoint}</a></td>
                 <td class="num wide">{ms(r.job.timings.queueMs)}</td>
                 <td class="num wide">{ms(r.job.timings.executionMs)}</td>
                 <td class="num wide">{(r.job.attempts?.length ?? 0) + (r.job.timings.startedAt ? 1 : 0)}</td>
-                <td class="wide"><div class="clip short-error" title={r.job.error}>{r.job.error ?? ""}</div></td>
+                <td class="wide"><div class="clip short-error" title={r.job.error}>{causeOf(r)}</div></td>
                 <td><Time at={r.job.timings.submittedAt} /></td>
               </tr>
             ))}
@@ -77,6 +77,11 @@ export function JobTable({ rows, reload }: { rows: Row[]; reload: () => Promise<
       ) : null}
     </>
   );
+}
+
+/** Why the job failed: what its last lost attempt says, which is more specific than the error of the job. */
+function causeOf({ job }: Row): string {
+  return job.error ? job.attempts?.at(-1)?.reason ?? job.error : "";
 }
 
 function ActionButtons({ rows, onAction }: { rows: Row[]; onAction: (action: Action) => void }) {

@@ -48,12 +48,12 @@ export function Log({ lines, state, label, ended }:
         <h2>{label}</h2>
         <State name={state} text={{ open: "following", waiting: "connecting", ended: ended ?? "ended" }[state]} />
         <div class="actions">
-          <input class="input log-search" type="search" placeholder="Search" aria-label="Search the log" value={find}
-            onInput={(e) => setFind(e.currentTarget.value)} />
+          <input class="input log-search" type="search" placeholder="Find in the log" aria-label="Search the log"
+            value={find} onInput={(e) => setFind(e.currentTarget.value)} />
           {needle ? <span class="faint nowrap">{hits.length} of {lines.length}</span> : null}
           {needle ? <Check label="only matches" checked={only} onChange={setOnly} /> : null}
           <Check label="Follow" checked={follow} onChange={setFollow} />
-          <button type="button" class="button small" onClick={save}>Save</button>
+          <button type="button" class="button small" onClick={save}>Download</button>
         </div>
       </div>
       <div class="log" ref={box} onScroll={onScroll} tabIndex={0} role="log" aria-label={`Lines of: ${label}`}>

@@ -45,7 +45,8 @@ const TONES: Record<string, string> = {
   ready: "ok", running: "ok", completed: "ok", delivered: "ok", open: "ok", active: "ok",
   starting: "info live", in_progress: "info live", in_queue: "info", provisioning: "info live", pending: "info",
   uploading: "info live", checking: "info live", pulling: "info live", waiting: "info live",
-  draining: "warn", timed_out: "warn", paused: "warn", queue: "warn", refuse: "warn", abandoned: "warn",
+  draining: "warn", retrying: "warn", timed_out: "warn", paused: "warn", queue: "warn", refuse: "warn",
+  abandoned: "warn",
   failed: "bad", error: "bad", blocked: "bad", dead: "bad", refused: "bad",
 };
 
@@ -63,9 +64,9 @@ export function WorkerStates({ workers, none = "none" }: { workers: Record<strin
 }
 
 /** A time, relative to now; the absolute one is shown on hover. */
-export function Time({ at }: { at: string | number | null | undefined }) {
+export function Time({ at, none = "–" }: { at: string | number | null | undefined; none?: string }) {
   const now = useNow();
-  if (!at) return <span class="faint">–</span>;
+  if (!at) return <span class="faint">{none}</span>;
   return <time class="nowrap" dateTime={new Date(at).toISOString()} title={absolute(at)}>{relative(at, now)}</time>;
 }
 

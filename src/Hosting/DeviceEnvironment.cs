@@ -40,10 +40,10 @@ public static class DeviceEnvironment
         env["NVIDIA_VISIBLE_DEVICES"] = devices.Count > 0 ? string.Join(',', devices) : "void";
         if (order.Deployment.Template.Gpu is null) return;
 
-        env[DeviceReport.Variable] = "1";
         // A built-in worker with a GPU uses it unless the declaration selects other providers. It does not fall back to
         // the CPU silently.
         var builtIn = order.Deployment.Template.IsBuiltIn;
+        if (builtIn) env[DeviceReport.Variable] = "1";
         if (builtIn && !env.ContainsKey(Providers)) env[Providers] = "cuda";
         if (order.ShareMiB is not { } share) return;
         env["SLUICE_GPU_MEMORY_MIB"] = share.ToString(CultureInfo.InvariantCulture);

@@ -147,7 +147,9 @@ public sealed class LeaderFaultsTest : IAsyncLifetime
         await cluster.Redis.Store.Database.ExecuteAsync("FLUSHALL");
         await Eventually.HoldsAsync(async () => await ReadyAsync(gateway) == 2);
         Assert.Equal(before, Workers());
-        // The manifest is declared again by another loop.
+        // The manifest is declared again by another loop. Before that, the gateway may answer from its memory, and notice
+        // the loss later.
+        await Eventually.HoldsAsync(() => cluster.Redis.Store.Database.KeyExistsAsync("sluice:{catalog}:endpoints"));
         await Eventually.HoldsAsync(async () =>
         {
             using var declared = await gateway.Client.GetAsync(new Uri("/api/v1/endpoints/stub", UriKind.Relative));

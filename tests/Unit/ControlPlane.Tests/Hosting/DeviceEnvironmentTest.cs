@@ -33,6 +33,7 @@ public sealed class DeviceEnvironmentTest
         var env = Set(BuiltIn, ["GPU-1"], shareMiB: 2,
             ("SLUICE_EXECUTION_PROVIDERS", "tensorrt"), ("SLUICE_CUDA_OPTIONS", "use_tf32=0"));
         Assert.Equal(("tensorrt", "use_tf32=0"), (env["SLUICE_EXECUTION_PROVIDERS"], env["SLUICE_CUDA_OPTIONS"]));
+        Assert.Equal("1", env["SLUICE_REPORT_DEVICES"]);
         var other = Set(BuiltIn with { Command = ["vllm"] }, ["GPU-1"]);
         Assert.Equal(["CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"], other.Keys.Order(StringComparer.Ordinal));
     }

@@ -36,12 +36,14 @@ internal static class NodeInventory
         var name = node.Metadata.Name;
         var fault = Fault(node);
         var whole = Count(node, NodeGpus.WholeGpu);
-        if (OnlyProfile(node) is { } profile)
+        if (SliceName(node) is { } slice)
         {
+            var profile = Profile(slice);
+            if (profile is null) fault ??= $"its MIG slices have the unknown profile '{slice}'";
             yield return Gpu(node, new NodeDevice(name, "nvidia.com/mig", 0), 0) with
             {
                 MigEnabled = true,
-                Slices = [.. Enumerable.Range(0, whole).Select(i =>
+                Slices = profile is null ? [] : [.. Enumerable.Range(0, whole).Select(i =>
                     new MigSlice(new NodeDevice(name, NodeGpus.WholeGpu, i).ToString(), profile, i))],
                 Fault = fault,
             };
@@ -76,12 +78,12 @@ internal static class NodeInventory
 
     /// <summary>
     /// Returns the profile of all slices of a node with the MIG strategy "single", which announces slices as
-    /// <c>nvidia.com/gpu</c> and has their profile in the product: <c>NVIDIA-A100-SXM4-40GB-MIG-1g.5gb</c>. Null: the
-    /// node has another strategy.
+    /// <c>nvidia.com/gpu</c> and has their profile in the product: <c>NVIDIA-A100-SXM4-40GB-MIG-1g.5gb</c>, or
+    /// <c>...-MIG-INVALID</c> if the GPUs do not have equal slices. Null: the node has another strategy.
     /// </summary>
-    private static MigProfile? OnlyProfile(V1Node node) =>
+    private static string? SliceName(V1Node node) =>
         Text(node, "gpu.product")?.Replace("-SHARED", "", StringComparison.Ordinal).Split(MigMark) is [_, var profile]
-            ? Profile(profile) : null;
+            ? profile : null;
 
     private static IEnumerable<MigSlice> Slices(V1Node node)
     {

@@ -27,8 +27,9 @@ internal static class NodeLinks
     {
         if (gpus.Count < 2) yield break;
         var model = GpuModelCatalog.Find(gpus[0].Name);
-        var stated = node.Metadata.Labels?.TryGetValue(Label, out var label) == true ? label : null;
-        if (!(stated is null ? IsOnBoard(gpus[0].Name, model) : stated == "true")) yield break;
+        var label = node.Metadata.Labels?.TryGetValue(Label, out var text) == true ? text : null;
+        var areLinked = bool.TryParse(label, out var stated) ? stated : IsOnBoard(gpus[0].Name, model);
+        if (!areLinked) yield break;
         var links = model is { NvLinkGBps: > 0 }
             ? (int)(model.NvLinkGBps / (model.ComputeCapability.Major >= 10 ? BlackwellLinkGBps : LinkGBps)) : 1;
         for (var a = 0; a < gpus.Count; a++)

@@ -16,6 +16,8 @@ internal sealed partial class PodReadiness(
     TimeProvider time,
     ILogger<PodReadiness> logger)
 {
+    private const int MaxError = 300;
+
     private static readonly Histogram<double> ColdStart = SluiceMeter.Meter.CreateHistogram<double>(
         MetricNames.ColdStartStage, "s",
         "Duration of each stage of a cold start, from a worker's order to its readiness.");
@@ -77,7 +79,8 @@ internal sealed partial class PodReadiness(
     private string? DescribeWrongDevices(ManagedPod pod, RunningPod running)
     {
         if (running.Deployment.Template.Gpu is not { } needs || running.Devices is not { } report) return null;
-        if (report.Error is { } error) WorkerDevicesUnknown(pod.Id, pod.EndpointId, error);
+        if (report.Error is { } error)
+            WorkerDevicesUnknown(pod.Id, pod.EndpointId, PrintableText.Escape(error, MaxError));
         return DeviceVerification.DescribeMismatch(needs, report);
     }
 

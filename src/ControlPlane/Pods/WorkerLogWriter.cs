@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using Sluice.Hosting;
 using Sluice.Storage.Background;
@@ -27,7 +28,8 @@ internal sealed class WorkerLogWriter(WorkerLogStore store, TimeProvider time, I
 
     private readonly TimeProvider time = time;
     private readonly ConcurrentDictionary<WorkerLog, byte> changed = [];
-    private readonly SemaphoreSlim changes = new(0);
+    private readonly Channel<bool> changes = Channel.CreateBounded<bool>(
+        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
     /// <summary>Stores each line of a worker from now on, and the lines that it has written.</summary>
     public void Attach(string endpointId, RunningPod running)
@@ -58,16 +60,11 @@ internal sealed class WorkerLogWriter(WorkerLogStore store, TimeProvider time, I
         }
     }
 
-    public override void Dispose()
-    {
-        changes.Dispose();
-        base.Dispose();
-    }
-
     /// <summary>Notes that a log has lines to store. Without such a log, the loop waits and costs nothing.</summary>
     private void Mark(WorkerLog log)
     {
-        if (changed.TryAdd(log, 0)) changes.Release();
+        changed[log] = 0;
+        changes.Writer.TryWrite(true);
     }
 
     protected override async Task RunAsync(CancellationToken ct)
@@ -76,13 +73,8 @@ internal sealed class WorkerLogWriter(WorkerLogStore store, TimeProvider time, I
         {
             while (true)
             {
-                await changes.WaitAsync(ct);
+                await changes.Reader.ReadAsync(ct);
                 await Task.Delay(Interval, time, ct);
-                while (changes.Wait(0, ct))
-                {
-                    // One pass stores all logs.
-                }
-
                 await TryStoreAsync(ct);
             }
         }

@@ -17,8 +17,9 @@ public sealed record DeviceReport
     /// </summary>
     public const string Variable = "SLUICE_REPORT_DEVICES";
 
-    private const int MaxLength = 16 << 10;
-    private const int MaxDevices = 64;
+    /// <summary>A report of 256 devices has about 45 KB.</summary>
+    private const int MaxLength = 60 << 10;
+    private const int MaxDevices = 256;
     private const int MaxText = 128;
 
     /// <summary>The devices, in the order of CUDA.</summary>
@@ -34,22 +35,27 @@ public sealed record DeviceReport
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Error { get; init; }
 
-    /// <summary>Parses the header. Returns null if it is not valid.</summary>
-    public static DeviceReport? Parse(string header)
+    /// <summary>Parses the header. If it is not valid, the result has an <see cref="Error"/> that says why.</summary>
+    public static DeviceReport Parse(string header)
     {
-        if (header.Length > MaxLength) return null;
+        if (header.Length > MaxLength)
+            return Invalid($"it has {header.Length} characters; expected at most {MaxLength}");
         try
         {
             var report = JsonSerializer.Deserialize(header, DeviceReportJson.Default.DeviceReport);
-            return report?.Devices is { Count: <= MaxDevices } devices && devices.All(IsPrintable)
-                && IsPrintable(report.Error)
-                ? report : null;
+            if (report?.Devices is not { } devices) return Invalid("it has no devices");
+            if (devices.Count > MaxDevices)
+                return Invalid($"it has {devices.Count} devices; expected at most {MaxDevices}");
+            return devices.All(IsPrintable) ? report
+                : Invalid($"uuid, name and driver must be at most {MaxText} printable characters");
         }
-        catch (JsonException)
+        catch (JsonException e)
         {
-            return null;
+            return Invalid(e.Message);
         }
     }
+
+    private static DeviceReport Invalid(string why) => new() { Error = $"the header {Header} is not valid: {why}" };
 
     /// <summary>Operators read these texts in logs and on screens, and a worker may be any program.</summary>
     private static bool IsPrintable(ReportedDevice? device) => device is { Uuid: not null, Name: not null }

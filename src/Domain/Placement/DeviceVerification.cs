@@ -9,6 +9,8 @@ namespace Sluice.Domain.Placement;
 /// </summary>
 public static class DeviceVerification
 {
+    private const int MaxNames = 8;
+
     /// <summary>Returns the first requirement that is not met; null: all are, or the devices are not known.</summary>
     /// <param name="needs">The template's <c>gpu</c>.</param>
     /// <param name="report">What the worker reported.</param>
@@ -33,8 +35,12 @@ public static class DeviceVerification
 
     private static string DescribeCount(GpuRequirements needs, DeviceReport report)
     {
-        var count = report.Devices.Count.ToString(CultureInfo.InvariantCulture);
-        var got = report.Devices.Count == 0 ? "no GPU" : $"{count} GPUs or MIG slices ({Names(report)})";
+        var got = report.Devices.Count switch
+        {
+            0 => "no GPU",
+            1 => $"1 GPU or MIG slice ({Names(report)})",
+            var count => string.Create(CultureInfo.InvariantCulture, $"{count} GPUs or MIG slices ({Names(report)})"),
+        };
         var hint = report.Devices.Count > needs.Count
             ? ": its container runtime does not restrict it to the devices that it was assigned"
             : "";
@@ -42,8 +48,12 @@ public static class DeviceVerification
             $"the worker got {got}, and gpu.count is {needs.Count}{hint}");
     }
 
-    private static string Names(DeviceReport report) =>
-        string.Join(", ", report.Devices.Select(d => $"{ToKind(d)} {d.Uuid}"));
+    private static string Names(DeviceReport report)
+    {
+        var names = string.Join(", ", report.Devices.Take(MaxNames).Select(d => $"{ToKind(d)} {d.Uuid}"));
+        return report.Devices.Count <= MaxNames ? names
+            : string.Create(CultureInfo.InvariantCulture, $"{names} and {report.Devices.Count - MaxNames} more");
+    }
 
     private static DeviceKind ToKind(ReportedDevice device)
     {

@@ -19,12 +19,15 @@ internal sealed class DeviceReporter(
     /// <summary>The gateway sets this variable to 1 for a template with <c>gpu</c>.</summary>
     public const string Variable = "SLUICE_REPORT_DEVICES";
 
-    private readonly Task<string> report = Task.Run(() => Describe(read(), visible, readNvLinks));
+    /// <summary>Characters of an error that are reported: nvidia-smi may print more than a header can have.</summary>
+    private const int MaxError = 300;
+
+    private readonly Task<string> report = Task.Run(() => TryDescribe(read, visible, readNvLinks));
 
     /// <summary>Whether the report is complete. Until then the worker is not ready.</summary>
     public bool IsComplete => report.IsCompleted;
 
-    /// <summary>The value of the header, JSON in ASCII.</summary>
+    /// <summary>The value of the header, JSON in ASCII. Read it when the report is complete.</summary>
     public string Value => report.Result;
 
     /// <summary>Writes the report.</summary>
@@ -37,7 +40,26 @@ internal sealed class DeviceReporter(
         var devices = Select(answer, visible).ToList();
         var gpus = devices.Where(d => d.Mig is null).Select(d => d.Gpu.Index).ToList();
         bool? linked = gpus.Count > 1 ? AreLinked(gpus, readNvLinks()) : null;
-        var report = new Report([.. devices.Select(ToDevice)], linked, answer.Error);
+        return Write(new Report([.. devices.Select(ToDevice)], linked, answer.Error));
+    }
+
+    /// <summary>A worker that cannot examine its GPUs serves, and says so.</summary>
+    private static string TryDescribe(
+        Func<SmiAnswer> read, string? visible, Func<IReadOnlyList<(int A, int B)>> readNvLinks)
+    {
+        try
+        {
+            return Describe(read(), visible, readNvLinks);
+        }
+        catch (Exception e)
+        {
+            return Write(new Report([], null, e.Message));
+        }
+    }
+
+    private static string Write(Report report)
+    {
+        if (report.Error is { Length: > MaxError } error) report = report with { Error = error[..MaxError] };
         return JsonSerializer.Serialize(report, DeviceReporterJson.Default.Report);
     }
 

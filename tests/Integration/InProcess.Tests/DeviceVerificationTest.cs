@@ -54,7 +54,9 @@ public sealed class DeviceVerificationTest : IAsyncLifetime
     [Fact]
     public async Task A_worker_that_cannot_say_which_gpu_it_got_serves_and_this_is_logged()
     {
-        await using var gateway = await StartAsync("echo NVIDIA-SMI has failed; exit 9");
+        await using var gateway = await StartAsync(
+            "echo 'NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver. Make sure that the "
+                + "latest NVIDIA driver is installed and running.'; exit 9");
         using var answer = await gateway.Client.GetAsync(new Uri("/v2/models/digits", UriKind.Relative));
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         Assert.Contains(gateway.Log.Entries, e => e.Is("WorkerDevicesUnknown", ("Endpoint", "digits")));

@@ -43,6 +43,14 @@ public sealed class SchemaVersionTest : IDisposable
             Assert.Contains($"earlier version of Sluice: {Old}.", (string)error["message"]!, StringComparison.Ordinal);
         }
 
+        using (var refused = await gateway.Client.PostAsJsonAsync(
+            "/v1/responses", new { model = "stub", input = "x", background = true }))
+        {
+            var error = (await refused.Content.ReadFromJsonAsync<JsonObject>())!["error"]!;
+            Assert.Equal((HttpStatusCode.ServiceUnavailable, "schema_not_active"),
+                (refused.StatusCode, (string?)error["code"]));
+        }
+
         var schema = (await gateway.GetAsync("/api/v1/hosts"))["schema"]!;
         Assert.Equal((2, 2, 3), ((int)schema["active"]!, (int)schema["oldest"]!, (int)schema["newest"]!));
         var own = gateway.Services.GetRequiredService<HostId>().Value;

@@ -155,6 +155,11 @@ public sealed class KubernetesFormatsTest
         Assert.Equal([("a:nvidia.com/gpu:0", "1g.5gb"), ("a:nvidia.com/gpu:1", "1g.5gb")],
             gpu.Slices.Select(s => (s.Uuid, s.Profile.ToString())));
         Assert.Equal(1, NodeDevice.Count([gpu.Slices[0].Uuid])["nvidia.com/gpu"]);
+
+        node = Node("a", Labels("gpu.product=NVIDIA-A100-SXM4-40GB-MIG-INVALID"), """{"nvidia.com/gpu":"2"}""");
+        gpu = Assert.Single(NodeInventory.Build([node]).Gpus);
+        Assert.Empty(gpu.Slices);
+        Assert.Equal("its MIG slices have the unknown profile 'INVALID'", gpu.Fault);
     }
 
     [Theory]
@@ -163,6 +168,7 @@ public sealed class KubernetesFormatsTest
     [InlineData("NVIDIA-H200", null, 18)]
     [InlineData("NVIDIA-B200", null, 18)]
     [InlineData("NVIDIA-H200", "false", 0)]
+    [InlineData("NVIDIA-H200", "other", 18)]
     [InlineData("NVIDIA-A100-PCIE-40GB", null, 0)]
     [InlineData("NVIDIA-H100-PCIe", null, 0)]
     [InlineData("NVIDIA-H200-NVL", null, 0)]

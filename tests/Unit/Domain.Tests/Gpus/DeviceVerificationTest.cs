@@ -23,7 +23,7 @@ public sealed class DeviceVerificationTest
         { new() { Types = ["L4", "A100"] }, [H100],
             "the worker got NVIDIA H100 80GB HBM3 (GPU-1), and gpu.types is L4, A100" },
         { new() { Count = 2 }, [H100],
-            "the worker got 1 GPUs or MIG slices (NVIDIA H100 80GB HBM3 GPU-1), and gpu.count is 2" },
+            "the worker got 1 GPU or MIG slice (NVIDIA H100 80GB HBM3 GPU-1), and gpu.count is 2" },
         { new(), [], "the worker got no GPU, and gpu.count is 1" },
         { new(), [H100, H100 with { Uuid = "GPU-2" }],
             "the worker got 2 GPUs or MIG slices (NVIDIA H100 80GB HBM3 GPU-1, NVIDIA H100 80GB HBM3 GPU-2), and "
@@ -58,6 +58,14 @@ public sealed class DeviceVerificationTest
         Assert.Equal(mismatch, DeviceVerification.DescribeMismatch(needs, new DeviceReport { Devices = devices }));
 
     [Fact]
+    public void A_worker_that_sees_many_devices_gets_a_short_reason() => Assert.EndsWith(
+        "GPU-1 and 2 more), and gpu.count is 1: its container runtime does not restrict it to the devices that it was "
+            + "assigned",
+        DeviceVerification.DescribeMismatch(
+            new GpuRequirements(), new DeviceReport { Devices = [.. Enumerable.Repeat(H100, 10)] }),
+        StringComparison.Ordinal);
+
+    [Fact]
     public void Nvlinks_are_verified_if_the_worker_knows_them()
     {
         var needs = new GpuRequirements { Count = 2, NvLink = true };
@@ -84,14 +92,17 @@ public sealed class DeviceVerificationTest
     [InlineData("null", false)]
     [InlineData("", false)]
     public void A_report_is_read_if_it_is_valid(string header, bool isValid) =>
-        Assert.Equal(isValid, DeviceReport.Parse(header) is not null);
+        Assert.Equal(!isValid,
+            DeviceReport.Parse(header).Error?.Contains("is not valid", StringComparison.Ordinal) ?? false);
 
     [Fact]
     public void A_report_of_more_devices_than_a_machine_has_is_not_read()
     {
-        Assert.NotNull(DeviceReport.Parse(Report(64)));
-        Assert.Null(DeviceReport.Parse(Report(65)));
-        Assert.Null(DeviceReport.Parse(Report(1) + new string(' ', 16 << 10)));
+        Assert.Equal(256, DeviceReport.Parse(Report(256)).Devices.Count);
+        Assert.Contains("257 devices; expected at most 256", DeviceReport.Parse(Report(257)).Error,
+            StringComparison.Ordinal);
+        Assert.Contains("characters; expected at most",
+            DeviceReport.Parse(Report(1) + new string(' ', 60 << 10)).Error, StringComparison.Ordinal);
 
         static string Report(int devices) => "{\"devices\":["
             + string.Join(',', Enumerable.Repeat("""{"uuid":"GPU-1","name":"L4"}""", devices)) + "]}";

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Sluice.Testing;
 using Sluice.Worker.Devices;
 
 namespace Sluice.Worker.Tests.Doctor;
@@ -36,6 +37,22 @@ public sealed class DeviceReporterTest
             ((int)gpu["memoryMiB"]!, (string?)gpu["computeCapability"], (string?)gpu["driver"], gpu["mig"]));
         Assert.Equal("""{"devices":[],"error":"nvidia-smi is not installed"}""",
             DeviceReporter.Describe(new SmiAnswer([], [], "nvidia-smi is not installed"), null, () => []));
+    }
+
+    [Fact]
+    public async Task An_examination_that_fails_or_says_too_much_is_an_error_of_bounded_length()
+    {
+        var failed = await CompleteAsync(() => throw new InvalidOperationException("no GPU answers"));
+        Assert.Equal("no GPU answers", (string?)failed["error"]);
+        var much = await CompleteAsync(() => new SmiAnswer([], [], new string('x', 100_000)));
+        Assert.Equal(300, ((string?)much["error"])!.Length);
+
+        static async Task<JsonNode> CompleteAsync(Func<SmiAnswer> read)
+        {
+            var reporter = new DeviceReporter(read, () => [], null);
+            await Eventually.HoldsAsync(() => reporter.IsComplete);
+            return JsonNode.Parse(reporter.Value)!;
+        }
     }
 
     [Theory]

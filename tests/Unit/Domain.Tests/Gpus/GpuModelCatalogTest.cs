@@ -45,6 +45,7 @@ public sealed class GpuModelCatalogTest
     [InlineData("AMPERE_16", "NVIDIA RTX A4000")]
     [InlineData("HOPPER_141", "NVIDIA H200")]
     [InlineData("NVIDIA GeForce GTX 1080", "NVIDIA GeForce GTX 1080")]
+    [InlineData("NVIDIA GeForce GTX 1080", "NVIDIA-GeForce-GTX-1080")]
     public void A_type_is_a_model_a_family_a_pool_or_a_name(string type, string name)
     {
         Assert.True(GpuModelCatalog.IsKnownType(type));

@@ -123,7 +123,7 @@ public sealed partial class Dispatcher : BackgroundLoop
 
     private async Task TickAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(Leases.RenewEvery, time);
+        using var timer = SharedTicks.Every(Leases.RenewEvery, time);
         while (await timer.WaitForNextTickAsync(ct))
         {
             foreach (var entry in Entries()) entry.Dispatch.Tick();

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Sluice.ControlPlane.Pods;
 using Sluice.ControlPlane.Scheduling;
+using Sluice.Storage.Background;
 using Sluice.Storage.Fleet;
 using Sluice.Storage.Redis;
 
@@ -19,6 +20,8 @@ internal sealed partial class LeadershipRenewal(
 {
     private readonly ILogger<LeadershipRenewal> logger = logger;
 
+    private TimeSpan NextTick => SharedTicks.UntilNext(ReconcileQueue.TickEvery, time);
+
     /// <summary>
     /// Renews the host's lease and the leadership once a second, concurrently with the rounds. The epoch fences the
     /// orders.
@@ -31,7 +34,7 @@ internal sealed partial class LeadershipRenewal(
     {
         while (!ct.IsCancellationRequested)
         {
-            var pause = ReconcileQueue.TickEvery;
+            var pause = NextTick;
             try
             {
                 await lease.RenewAsync(ct);
@@ -58,8 +61,8 @@ internal sealed partial class LeadershipRenewal(
         var before = leadership.Epoch;
         await leadership.RenewAsync(ct);
         if (leadership.Epoch != before) queue.RequestAll();
-        return leadership.VacantIn is { } left && left < ReconcileQueue.TickEvery
-            ? left + ReconcileQueue.Debounce : ReconcileQueue.TickEvery;
+        var tick = NextTick;
+        return leadership.VacantIn is { } left && left < tick ? left + ReconcileQueue.Debounce : tick;
     }
 
     [LoggerMessage(LogLevel.Error,

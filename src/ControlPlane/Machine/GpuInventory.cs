@@ -35,7 +35,7 @@ public sealed partial class GpuInventory(
 
     protected override async Task RunAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(source.ReadInterval, time);
+        using var timer = SharedTicks.Every(source.ReadInterval, time);
         do await ReadAsync(ct);
         while (await timer.WaitForNextTickAsync(ct));
     }

@@ -40,7 +40,7 @@ public sealed partial class HostDiagnostics(
     protected override async Task RunAsync(CancellationToken ct)
     {
         await Task.Delay(First, time, ct);
-        using var timer = new PeriodicTimer(Every, time);
+        using var timer = SharedTicks.Every(Every, time);
         do
         {
             try

@@ -34,7 +34,7 @@ internal sealed class JobMaintenanceService(
     protected override async Task RunAsync(CancellationToken ct)
     {
         await catalog.Loaded.WaitAsync(ct);
-        using var timer = new PeriodicTimer(Every, time);
+        using var timer = SharedTicks.Every(Every, time);
         while (await timer.WaitForNextTickAsync(ct))
         {
             if (!leadership.IsLeader)

@@ -19,7 +19,7 @@ public sealed partial class PayloadWatch(PayloadShare share, TimeProvider time, 
 
     protected override async Task RunAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(Every, time);
+        using var timer = SharedTicks.Every(Every, time);
         do
         {
             var available = await share.CheckMarkerAsync();

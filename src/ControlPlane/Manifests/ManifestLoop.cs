@@ -200,7 +200,7 @@ public sealed partial class ManifestLoop(
 
     protected override async Task RunAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(PollInterval, time);
+        using var timer = SharedTicks.Every(PollInterval, time);
         do
         {
             try

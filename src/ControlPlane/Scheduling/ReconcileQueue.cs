@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Sluice.Storage.Background;
 
 namespace Sluice.ControlPlane.Scheduling;
 
@@ -41,7 +42,7 @@ internal sealed class ReconcileQueue(TimeProvider time)
     /// </summary>
     public async Task RequestPeriodicallyAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(TickEvery, time);
+        using var timer = SharedTicks.Every(TickEvery, time);
         RequestAll();
         while (await timer.WaitForNextTickAsync(ct)) RequestDue();
     }

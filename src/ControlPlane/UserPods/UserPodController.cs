@@ -110,7 +110,7 @@ public sealed partial class UserPodController : BackgroundLoop
                 }
 
                 using var timer = CancellationTokenSource.CreateLinkedTokenSource(ct);
-                await Task.WhenAny(next.Task, Task.Delay(Every, time, timer.Token));
+                await Task.WhenAny(next.Task, SharedTicks.WaitAsync(Every, time, timer.Token));
                 await timer.CancelAsync();
                 await Task.WhenAny(Task.Delay(Debounce, time, ct));
             }
@@ -172,7 +172,7 @@ public sealed partial class UserPodController : BackgroundLoop
     {
         while (!ct.IsCancellationRequested)
         {
-            await Task.WhenAny(Task.Delay(Every, time, ct));
+            await Task.WhenAny(SharedTicks.WaitAsync(Every, time, ct));
             if (!ct.IsCancellationRequested)
                 await Failures.WatchAsync("Renewing the control of the pods", store.RenewAsync(node!, ct));
         }

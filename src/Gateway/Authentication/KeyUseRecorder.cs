@@ -33,7 +33,7 @@ public sealed class KeyUseRecorder(
 
     protected override async Task RunAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = SharedTicks.Every(Interval, time);
         try
         {
             while (await timer.WaitForNextTickAsync(ct)) await RecordAsync(ct);

@@ -87,7 +87,7 @@ public sealed class RefusedLogins(AuditStore store, TimeProvider time, ILogger<R
 
     protected override async Task RunAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = SharedTicks.Every(Interval, time);
         while (await timer.WaitForNextTickAsync(ct))
         {
             try

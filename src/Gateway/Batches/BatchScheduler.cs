@@ -45,7 +45,7 @@ public sealed partial class BatchScheduler(BatchServices services, FileStore fil
                 }
 
                 using var timer = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
-                await Task.WhenAny(next.Task, Task.Delay(Every, time, timer.Token));
+                await Task.WhenAny(next.Task, SharedTicks.WaitAsync(Every, time, timer.Token));
                 await timer.CancelAsync();
             }
         }

@@ -18,7 +18,7 @@ public sealed partial class IncompleteUploadCleaner(
 
     protected override async Task RunAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(Every, time);
+        using var timer = SharedTicks.Every(Every, time);
         do
         {
             try

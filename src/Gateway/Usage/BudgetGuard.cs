@@ -172,7 +172,7 @@ public sealed class BudgetGuard(BudgetStore store, UsageLedger ledger, ApiKeyCac
 
     protected override async Task RunAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = SharedTicks.Every(Interval, time);
         do await RefreshAsync(ct);
         while (await timer.WaitForNextTickAsync(ct));
     }

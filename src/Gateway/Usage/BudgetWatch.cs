@@ -83,7 +83,7 @@ public sealed class BudgetWatch(BudgetStore store, UsageLedger ledger, ApiKeyCac
 
     protected override async Task RunAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = SharedTicks.Every(Interval, time);
         while (await timer.WaitForNextTickAsync(ct))
         {
             if (!leader.IsLeader) continue;

@@ -82,7 +82,7 @@ public sealed class UsageRecorder(UsageLedger ledger, GatewayId gateway, TimePro
 
     protected override async Task RunAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = SharedTicks.Every(Interval, time);
         try
         {
             while (await timer.WaitForNextTickAsync(ct)) await FlushAsync(ct);

@@ -53,7 +53,7 @@ public sealed partial class UserPodConnections(
     {
         Meter.CreateObservableGauge(MetricNames.UserPodConnections, () => open.Count, "{connection}",
             "Requests and WebSockets that this gateway forwards to pods now.");
-        using var timer = new PeriodicTimer(Every, time);
+        using var timer = SharedTicks.Every(Every, time);
         while (await timer.WaitForNextTickAsync(ct))
         {
             foreach (var connection in open.Keys) Check(connection);

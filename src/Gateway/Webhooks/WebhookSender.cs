@@ -75,7 +75,7 @@ public sealed partial class WebhookSender(WebhookStore store, JobStore jobs, Cat
     protected override async Task RunAsync(CancellationToken ct)
     {
         await catalog.Loaded.WaitAsync(ct);
-        using var timer = new PeriodicTimer(PollInterval, time);
+        using var timer = SharedTicks.Every(PollInterval, time);
         do await StartDueAsync(ct);
         while (await timer.WaitForNextTickAsync(ct));
     }

@@ -58,7 +58,7 @@ public abstract class RedisWatcher(RedisStore redis, string channel, TimeProvide
 
     private async Task PollAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(PollEvery, time);
+        using var timer = SharedTicks.Every(PollEvery, time);
         do await TryReadAsync(ct);
         while (await timer.WaitForNextTickAsync(ct));
     }

@@ -76,7 +76,7 @@ public sealed partial class RedisMemoryPressure(
 
     protected override async Task RunAsync(CancellationToken ct)
     {
-        using var timer = new PeriodicTimer(Every, time);
+        using var timer = SharedTicks.Every(Every, time);
         do
         {
             try

@@ -63,7 +63,8 @@ internal static class LogsCommand
 
     private static Task PrintAsync(CommandContext context, JsonNode line) => context.AsJson
         ? context.Out.WriteLineAsync(line.ToJsonString(JsonSerializerOptions.Default))
-        : context.Out.WriteLineAsync($"{Time(line["at"])} {Terminal.Clean(line["text"]?.ToString() ?? "")}");
+        : context.Out.WriteLineAsync($"{Time(line["at"])} {(line["source"]?.ToString() == "system" ? "Sluice: " : "")}"
+            + Terminal.Clean(line["text"]?.ToString() ?? ""));
 
     private static string Time(JsonNode? at) => at?.GetValue<DateTimeOffset>()
         .ToString("yyyy-MM-ddTHH:mm:ss.fffZ", System.Globalization.CultureInfo.InvariantCulture) ?? "";

@@ -74,6 +74,7 @@ internal sealed partial class PodAdoption(
         foreach (var record in gone)
         {
             StaleRecordRemoved(record.Id, endpointId, record.State);
+            logs.End(endpointId, record.Id, "Its record was removed, because it does not run here any more");
             await records.RemoveAsync(record, ct);
         }
 

@@ -12,6 +12,7 @@ namespace Sluice.ControlPlane.Pods;
 internal sealed partial class PodTermination(
     ManagedPods pods,
     PodRecords records,
+    WorkerLogWriter logs,
     TimeProvider time,
     ILogger<PodTermination> logger)
 {
@@ -32,10 +33,16 @@ internal sealed partial class PodTermination(
     /// <param name="why">How it exited.</param>
     public async Task RecordAsync(ManagedPod pod, string why)
     {
-        if (pod.Released.IsCompleted) return;
+        if (pod.Released.IsCompleted)
+        {
+            logs.Release(pod.Id);
+            return;
+        }
+
         // A pod that its host ends, because its node is drained for example, has not failed.
         var requested = pod.StopRequested.IsCompleted || pod.Running?.Leaving.IsCompleted == true;
         var last = pod.Record;
+        logs.End(pod.EndpointId, pod.Id, requested ? $"Stopped, {last.Reason}: {why}" : $"Failed: {why}");
         try
         {
             await RecordAsync(pod, requested, why);

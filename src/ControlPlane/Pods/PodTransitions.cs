@@ -34,7 +34,12 @@ internal sealed class PodTransitions(PodRecords records, WorkerSlotStore slots, 
     /// <summary>Requests a starting or draining pod to stop.</summary>
     public async Task StopAsync(ManagedPod pod, string reason)
     {
-        if (pod.TryMove(r => r with { State = PodState.Stopping, Reason = reason },
+        // A draining pod keeps the reason for which it drains.
+        if (pod.TryMove(
+            r => r with
+            {
+                State = PodState.Stopping, Reason = r.State == PodState.Draining ? $"{r.Reason}, {reason}" : reason,
+            },
             PodState.Starting, PodState.Draining))
             await records.PutAsync(pod);
         pod.RequestStop();

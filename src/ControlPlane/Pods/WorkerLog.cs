@@ -21,7 +21,7 @@ internal sealed class WorkerLog(string endpointId, string podId, DateTimeOffset?
     internal const int Burst = WorkerLogStore.MaxLines;
 
     private readonly Lock gate = new();
-    private readonly Queue<(DateTimeOffset At, string Text)> waiting = [];
+    private readonly Queue<WorkerOutput> waiting = [];
     private double allowed = Burst;
     private DateTimeOffset? counted;
     private long dropped;
@@ -47,16 +47,25 @@ internal sealed class WorkerLog(string endpointId, string podId, DateTimeOffset?
             }
 
             allowed--;
-            if (dropped > 0) waiting.Enqueue((now, $"({dropped} lines were not stored: the worker wrote too fast)"));
-            dropped = 0;
-            waiting.Enqueue((now, text));
+            EnqueueDropped(now);
+            waiting.Enqueue(new WorkerOutput(now, text));
             return true;
+        }
+    }
+
+    /// <summary>Adds a line of the gateway, however fast the worker wrote.</summary>
+    public void AddSystem(string text, DateTimeOffset now)
+    {
+        lock (gate)
+        {
+            EnqueueDropped(now);
+            waiting.Enqueue(new WorkerOutput(now, text, IsSystem: true));
         }
     }
 
     /// <summary>Returns the lines that wait, without those that are stored already.</summary>
     /// <param name="stored">The last stored lines, if the worker was adopted; otherwise empty.</param>
-    public IReadOnlyList<(DateTimeOffset At, string Text)> Peek(IReadOnlyList<string> stored)
+    public IReadOnlyList<WorkerOutput> Peek(IReadOnlyList<string> stored)
     {
         lock (gate)
         {
@@ -74,6 +83,14 @@ internal sealed class WorkerLog(string endpointId, string podId, DateTimeOffset?
         {
             for (; count > 0 && waiting.Count > 0; count--) waiting.Dequeue();
         }
+    }
+
+    private void EnqueueDropped(DateTimeOffset now)
+    {
+        if (dropped > 0)
+            waiting.Enqueue(
+                new WorkerOutput(now, $"({dropped} lines were not stored: the worker wrote too fast)", IsSystem: true));
+        dropped = 0;
     }
 
     /// <summary>

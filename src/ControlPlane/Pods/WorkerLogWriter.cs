@@ -27,6 +27,7 @@ internal sealed class WorkerLogWriter(WorkerLogStore store, TimeProvider time, I
     private static readonly TimeSpan AdoptionPause = TimeSpan.FromSeconds(2);
 
     private readonly TimeProvider time = time;
+    private readonly ConcurrentDictionary<string, WorkerLog> logs = [];
     private readonly ConcurrentDictionary<WorkerLog, byte> changed = [];
     private readonly Channel<bool> changes = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -35,12 +36,28 @@ internal sealed class WorkerLogWriter(WorkerLogStore store, TimeProvider time, I
     public void Attach(string endpointId, RunningPod running)
     {
         var log = new WorkerLog(endpointId, running.Order.PodId, running.Adopted ? time.GetUtcNow() : null);
+        logs[log.PodId] = log;
         running.Listen(line =>
         {
             log.Add(line, time.GetUtcNow());
             Mark(log);
         });
     }
+
+    /// <summary>Adds why a worker has ended, as the last line of its log.</summary>
+    /// <param name="endpointId">The endpoint.</param>
+    /// <param name="podId">The worker.</param>
+    /// <param name="text">Why it has ended.</param>
+    public void End(string endpointId, string podId, string text)
+    {
+        // A worker whose program did not start has no log yet.
+        if (!logs.TryRemove(podId, out var log)) log = new WorkerLog(endpointId, podId, adoptedAt: null);
+        log.AddSystem(text, time.GetUtcNow());
+        Mark(log);
+    }
+
+    /// <summary>Forgets a worker that another gateway manages now.</summary>
+    public void Release(string podId) => logs.TryRemove(podId, out _);
 
     /// <summary>Stores the lines that wait.</summary>
     public async Task StoreAsync(CancellationToken ct)

@@ -39,5 +39,16 @@ public static class OperationsApi
             async (HttpContext context) => await CompressibleText.WriteAsync(context,
                 Encoding.UTF8.GetBytes(await workers.CollectAsync(context.RequestAborted)),
                 MetricsCollector.ContentType)).Produces<string>(StatusCodes.Status200OK, Text);
+        routes.MapRoute("GET", "/api/v1/endpoints/{id}/workers/{worker}/metrics", AccessLevel.Read,
+            "Get Prometheus metrics of a ready worker on this host",
+            async (HttpContext context, string id, string worker) =>
+            {
+                if (await workers.FindAsync(id, worker) is { } text)
+                    await CompressibleText.WriteAsync(
+                        context, Encoding.UTF8.GetBytes(text), MetricsCollector.ContentType);
+                else
+                    await Problem.WriteAsync(context, StatusCodes.Status404NotFound,
+                        $"Endpoint '{id}' has no ready worker '{worker}' on the host of this gateway.");
+            }).Produces<string>(StatusCodes.Status200OK, Text);
     }
 }

@@ -41,10 +41,13 @@ public sealed class WorkerLogsApi(
                 var ct = context.RequestAborted;
                 var (stored, known) = (await logs.ListAsync(id, ct), await pods.ListAsync(id, ct));
                 var states = known.ToDictionary(p => p.Id, p => p.State.ToString().ToLowerInvariant());
-                await context.Response.WriteAsJsonAsync(new WorkerLogList([
-                    .. stored.OrderByDescending(l => l.Value)
-                        .Select(l => new WorkerLogEntry(l.Key, states.GetValueOrDefault(l.Key, "ended"), l.Value)),
-                ]), ct);
+                await context.Response.WriteAsJsonAsync(new WorkerLogList(await Task.WhenAll(
+                    stored.OrderByDescending(l => l.Value).Select(async l =>
+                    {
+                        var state = states.GetValueOrDefault(l.Key, "ended");
+                        var reason = state is "ended" or "failed" ? await ReasonAsync(id, l.Key, ct) : null;
+                        return new WorkerLogEntry(l.Key, state, l.Value, reason);
+                    }))), ct);
             }).Produces<WorkerLogList>();
         routes.MapRoute("GET", "/api/v1/endpoints/{id}/workers/{worker}/logs", AccessLevel.Read,
             "Read the last lines of a worker's output, also after it has ended; ?tail= (default 200, at most 1000), "
@@ -82,6 +85,10 @@ public sealed class WorkerLogsApi(
             await context.Response.WriteAsJsonAsync(
                 new WorkerLogView(id, worker, await TailAsync(id, worker, tail, request, ct)), ct);
     }
+
+    /// <summary>Returns why a worker has ended, or null: nothing observed its end.</summary>
+    private async Task<string?> ReasonAsync(string id, string worker, CancellationToken ct) =>
+        await logs.TailAsync(id, worker, 1, ct) is [{ Source: "system" } line] ? line.Text : null;
 
     /// <summary>Returns the last lines with a request id; an empty id: the last lines.</summary>
     private async Task<IReadOnlyList<WorkerLogLine>> TailAsync(
@@ -162,8 +169,11 @@ public sealed class WorkerLogsApi(
     /// <summary>The workers with a log.</summary>
     public sealed record WorkerLogList(IReadOnlyList<WorkerLogEntry> Logs);
 
-    /// <summary>A worker with a log. <paramref name="State"/> is the worker's state, or <c>ended</c>.</summary>
-    public sealed record WorkerLogEntry(string Worker, string State, DateTimeOffset LastLineAt);
+    /// <summary>
+    /// A worker with a log. <paramref name="State"/> is the worker's state, or <c>ended</c>;
+    /// <paramref name="Reason"/> says why it has ended, if that is known.
+    /// </summary>
+    public sealed record WorkerLogEntry(string Worker, string State, DateTimeOffset LastLineAt, string? Reason);
 
     /// <summary>The last lines of a worker, oldest first.</summary>
     public sealed record WorkerLogView(string Endpoint, string Worker, IReadOnlyList<WorkerLogLine> Lines);

@@ -43,6 +43,17 @@ public sealed class WorkerMetrics(PodManager fleet, WorkerClients clients, TimeP
         }
     }
 
+    /// <summary>
+    /// Returns the metrics of one worker in the same form. Null: this gateway does not manage it, or it is not ready.
+    /// </summary>
+    public async Task<string?> FindAsync(string endpoint, string worker)
+    {
+        var (pod, address) = fleet.Serving.FirstOrDefault(w => w.Pod.Id == worker && w.Pod.EndpointId == endpoint);
+        if (pod is null) return null;
+        using var whole = new CancellationTokenSource(Timeout, time);
+        return await QueryAsync(endpoint, address, whole.Token) is { } scrape ? ScrapeMerge.Write([scrape]) : "";
+    }
+
     private async Task<string> QueryAllAsync()
     {
         using var whole = new CancellationTokenSource(Timeout, time);

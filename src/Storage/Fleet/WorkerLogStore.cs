@@ -25,14 +25,17 @@ public sealed class WorkerLogStore(RedisStore redis, TimeProvider time)
     /// <summary>Appends lines to the log of a worker.</summary>
     /// <param name="endpointId">The endpoint.</param>
     /// <param name="podId">The worker.</param>
-    /// <param name="lines">Time and text of each line, oldest first.</param>
+    /// <param name="lines">The lines, oldest first.</param>
     /// <param name="ct">Cancels the wait.</param>
     public Task AppendAsync(
-        string endpointId, string podId, IReadOnlyList<(DateTimeOffset At, string Text)> lines, CancellationToken ct) =>
+        string endpointId, string podId, IReadOnlyList<WorkerOutput> lines, CancellationToken ct) =>
         Append.RunAsync(redis.Database, [Log(endpointId, podId), Logs(endpointId), Log(endpointId, "")],
             [
                 podId, MaxLines, MaxLogs, (long)Life.TotalMilliseconds, time.GetUtcNow().ToUnixTimeMilliseconds(),
-                .. lines.SelectMany(l => new RedisValue[] { l.At.ToUnixTimeMilliseconds(), l.Text }),
+                .. lines.SelectMany(l => new RedisValue[]
+                {
+                    l.At.ToUnixTimeMilliseconds(), l.Text, l.IsSystem ? "1" : "",
+                }),
             ]).WaitAsync(ct);
 
     /// <summary>Returns the last lines of a worker, oldest first; empty if there is no log.</summary>
@@ -69,7 +72,8 @@ public sealed class WorkerLogStore(RedisStore redis, TimeProvider time)
         (string)entry.Id!,
         DateTimeOffset.FromUnixTimeMilliseconds(
             long.Parse((string?)entry["at"] ?? "0", CultureInfo.InvariantCulture)),
-        (string?)entry["text"] ?? "");
+        (string?)entry["text"] ?? "",
+        entry["system"].IsNull ? "worker" : "system");
 
     private static RedisKey Logs(string endpointId) => $"sluice:{{{endpointId}}}:logs";
 

@@ -49,19 +49,38 @@ public sealed class WorkerLogsTest
         Assert.EndsWith("event: end\ndata: {}\n\n", rest, StringComparison.Ordinal);
 
         // The worker has ended; a client that reconnects gets what it missed.
-        Assert.Equal("the last words", (await LinesAsync(gateway, path))[^1]);
+        var lines = await LinesAsync(gateway, path);
+        Assert.Equal("the last words", lines[^2]);
+        Assert.StartsWith("Failed: exit code 3", lines[^1], StringComparison.Ordinal);
         using var again = new HttpRequestMessage(HttpMethod.Get, path + "?follow=true");
         again.Headers.Add("Last-Event-ID", first["id: ".Length..]);
         using var resumed = await gateway.Client.SendAsync(again);
-        Assert.Equal(2, (await resumed.Content.ReadAsStringAsync()).Split("data: ").Length - 1);
+        Assert.Equal(3, (await resumed.Content.ReadAsStringAsync()).Split("data: ").Length - 1);
         var ofWords = await gateway.Client.GetStringAsync(
             new Uri(path + "?follow=true&requestId=words", UriKind.Relative));
-        Assert.Equal(["the last words"], ofWords.Split('\n')
+        // The reason has the last output too.
+        Assert.Equal(["the last words", lines[^1]], ofWords.Split('\n')
             .Where(l => l.StartsWith("data: {\"id", StringComparison.Ordinal))
             .Select(l => (string?)JsonNode.Parse(l["data: ".Length..])!["text"]));
         var listed = await gateway.Client.GetFromJsonAsync<JsonObject>("/api/v1/endpoints/talk/logs");
-        Assert.Contains(listed!["logs"]!.AsArray(), l => (string?)l!["worker"] == worker);
+        var entry = Assert.Single(listed!["logs"]!.AsArray(), l => (string?)l!["worker"] == worker)!;
+        Assert.Equal(lines[^1], (string?)entry["reason"]);
         folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task The_log_of_a_stopped_worker_ends_with_the_reason()
+    {
+        await using var gateway = await InProcessGateway.StartAsync(
+            Jobs.Manifest("/dev/null").Replace("idleTimeout: 600s", "idleTimeout: 1s", StringComparison.Ordinal));
+        var jobs = new Jobs(gateway);
+        var job = await jobs.EndAsync(await jobs.RunAsync(JsonNode.Parse("""{"do":"echo"}""")!));
+        var path = $"/api/v1/endpoints/stub/workers/{job["workerId"]}/logs";
+        var lines = await Eventually.BecomesAsync(
+            async () => (await gateway.Client.GetFromJsonAsync<JsonObject>(path))!["lines"]!.AsArray(),
+            l => l.Count > 0 && (string?)l[^1]!["source"] == "system");
+        Assert.StartsWith(
+            "Stopped, no longer needed, drained: ", (string?)lines[^1]!["text"], StringComparison.Ordinal);
     }
 
     [Fact]

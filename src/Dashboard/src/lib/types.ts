@@ -203,6 +203,8 @@ export interface LogLine {
   id: string;
   at: string;
   text: string;
+  /** `system`: the gateway wrote it. */
+  source: "worker" | "system";
 }
 
 export interface Tensor {

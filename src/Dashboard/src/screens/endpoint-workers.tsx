@@ -9,7 +9,7 @@ import { Waterfall, scaleOf } from "../ui/waterfall";
 
 /** The workers of an endpoint, with the stages of their starts, and the logs of those that ended. */
 export function Workers({ id, workers }: { id: string; workers: Fetched<WorkerList> }) {
-  const logs = useGet<{ logs: { worker: string; state: string; lastLineAt: string }[] }>(
+  const logs = useGet<{ logs: { worker: string; state: string; lastLineAt: string; reason: string | null }[] }>(
     path`/api/v1/endpoints/${id}/logs`, 5000);
   const { data, error } = workers;
   if (!data) return error ? <ErrorBanner error={error} /> : <Loading />;
@@ -42,12 +42,12 @@ export function Workers({ id, workers }: { id: string; workers: Fetched<WorkerLi
         <Card title="Ended workers" note="whose logs are stored">
           <div class="scroll">
             <table class="table">
-              <thead><tr><th>Worker</th><th>State</th><th>Last line</th></tr></thead>
+              <thead><tr><th>Worker</th><th>Why it ended</th><th>Last line</th></tr></thead>
               <tbody>
                 {ended.map((l) => (
                   <tr key={l.worker}>
                     <td><Id id={l.worker} href={link(["endpoints", id, "workers", l.worker])} /></td>
-                    <td><State name={l.state} /></td>
+                    <td class="wrap">{l.reason ?? <span class="faint">unknown</span>}</td>
                     <td><Time at={l.lastLineAt} /></td>
                   </tr>
                 ))}

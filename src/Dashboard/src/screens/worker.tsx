@@ -1,4 +1,4 @@
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { path, send } from "../lib/api";
 import { bytes, count, ms } from "../lib/format";
 import { useEvents, useGet } from "../lib/live";
@@ -41,7 +41,7 @@ export function WorkerScreen({ parts }: { parts: string[] }) {
         </div>
         <div class="stack">
           {known ? <About worker={known} endpoint={endpoint} /> : null}
-          {worker?.state === "ready" ? <Metrics worker={id} /> : null}
+          {worker?.state === "ready" ? <Metrics endpoint={endpoint} worker={id} /> : null}
         </div>
       </div>
     </>
@@ -76,6 +76,13 @@ function WhyEnded({ worker, ended, lines }: { worker: Worker | null; ended: bool
   }
   if (!ended) return null;
   const last = lines.at(-1);
+  if (last?.source === "system") {
+    return (
+      <Banner tone={last.text.startsWith("Failed") ? "bad" : "info"}>
+        {last.text} <small><Time at={last.at} /></small>
+      </Banner>
+    );
+  }
   return (
     <Banner tone="info">
       The worker has ended{last ? <> (last line <Time at={last.at} />)</> : null}. The log has its last lines.
@@ -115,44 +122,54 @@ function About({ worker: w, endpoint }: { worker: Worker; endpoint: string }) {
   );
 }
 
-/** The worker's own metrics, of the host of this gateway. */
-function Metrics({ worker }: { worker: string }) {
+/** How often the metrics are read while the page is visible, in milliseconds. */
+const METRICS_EVERY = 5000;
+
+/** The worker's own metrics, if it runs on the host of this gateway. */
+function Metrics({ endpoint, worker }: { endpoint: string; worker: string }) {
   const [samples, setSamples] = useState<Sample[] | null>(null);
   const [text, setText] = useState("");
-  const load = async () => {
-    try {
-      setSamples(parse(await (await send("GET", "/metrics/workers")).text()));
-      setText("");
-    } catch (e) {
-      setText(e instanceof Error ? e.message : String(e));
-    }
-  };
-  if (!samples) {
-    return (
-      <Card title="Metrics">
-        <div class="card-body stack tight">
-          {text ? <Banner tone="bad">{text}</Banner> : null}
-          <button type="button" class="button" onClick={load}>Read the metrics</button>
-        </div>
-      </Card>
-    );
-  }
-  const own = ofWorker(samples, worker);
+  const url = path`/api/v1/endpoints/${endpoint}/workers/${worker}/metrics`;
+  useEffect(() => {
+    let stopped = false;
+    const load = async () => {
+      try {
+        const read = parse(await (await send("GET", url)).text());
+        if (!stopped) setSamples(read);
+        if (!stopped) setText("");
+      } catch (e) {
+        if (!stopped) setText(e instanceof Error ? e.message : String(e));
+      }
+    };
+    void load();
+    const timer = setInterval(() => document.hidden || void load(), METRICS_EVERY);
+    return () => {
+      stopped = true;
+      clearInterval(timer);
+    };
+  }, [url]);
+  const own = samples ? ofWorker(samples, worker) : [];
   return (
-    <Card title="Metrics" actions={<button type="button" class="button small" onClick={load}>Read again</button>}>
-      <div class="scroll metrics" tabIndex={0} role="region" aria-label="Metrics">
-        <table class="table">
-          <thead><tr><th>Name</th><th class="num">Value</th></tr></thead>
-          <tbody>
-            {own.map((s) => (
-              <tr key={s.name + s.labels}>
-                <td class="wrap">{s.name.replace(/^sluice_/, "")} <span class="faint">{s.labels}</span></td>
-                <td class="num">{s.name.endsWith("_bytes") ? bytes(s.value) : count(s.value)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+    <Card title="Metrics" note="every 5 s">
+      {text ? <Banner tone="bad">{text}</Banner> : null}
+      {samples && own.length === 0 ? (
+        <div class="card-body faint">The worker has no metrics.</div>
+      ) : null}
+      {own.length > 0 ? (
+        <div class="scroll metrics" tabIndex={0} role="region" aria-label="Metrics">
+          <table class="table">
+            <thead><tr><th>Name</th><th class="num">Value</th></tr></thead>
+            <tbody>
+              {own.map((s) => (
+                <tr key={s.name + s.labels}>
+                  <td class="wrap">{s.name.replace(/^sluice_/, "")} <span class="faint">{s.labels}</span></td>
+                  <td class="num">{s.name.endsWith("_bytes") ? bytes(s.value) : count(s.value)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      ) : null}
     </Card>
   );
 }

@@ -16,11 +16,15 @@ public sealed class WorkerLogStoreTest(RedisFixture redis) : IClassFixture<Redis
         var store = new WorkerLogStore(redis.Store, time);
         const int written = WorkerLogStore.MaxLines + 30;
         foreach (var part in Enumerable.Range(0, written).Chunk(100))
-            await store.AppendAsync("e", "w", [.. part.Select(i => (Now.AddSeconds(i), $"line {i}"))], default);
+        {
+            var lines = part.Select(i => new WorkerOutput(Now.AddSeconds(i), $"line {i}", i == written - 1));
+            await store.AppendAsync("e", "w", [.. lines], default);
+        }
 
         var tail = await store.TailAsync("e", "w", 3, default);
         Assert.Equal([written - 3, written - 2, written - 1], tail.Select(l => int.Parse(l.Text[5..], null)));
         Assert.Equal(Now.AddSeconds(written - 1), tail[^1].At);
+        Assert.Equal(["worker", "worker", "system"], tail.Select(l => l.Source));
         Assert.Equal([tail[2]], await store.AfterAsync("e", "w", tail[1].Id, default));
         var all = await store.AfterAsync("e", "w", "", default);
         Assert.Equal((WorkerLogStore.MaxLines, "line 30"), (all.Count, all[0].Text));
@@ -36,10 +40,10 @@ public sealed class WorkerLogStoreTest(RedisFixture redis) : IClassFixture<Redis
         var store = new WorkerLogStore(redis.Store, time);
         for (var i = 0; i < WorkerLogStore.MaxLogs + 2; i++)
         {
-            await store.AppendAsync("many", $"w{i}", [(Now, "a")], default);
+            await store.AppendAsync("many", $"w{i}", [new WorkerOutput(Now, "a")], default);
             time.Advance(TimeSpan.FromSeconds(1));
             // The first worker still writes.
-            await store.AppendAsync("many", "w0", [(Now, "b")], default);
+            await store.AppendAsync("many", "w0", [new WorkerOutput(Now, "b")], default);
             time.Advance(TimeSpan.FromSeconds(1));
         }
 

@@ -27,13 +27,27 @@ public sealed class WorkerLogTest
     }
 
     [Fact]
+    public void A_line_of_the_gateway_is_stored_however_fast_the_worker_wrote()
+    {
+        var log = new WorkerLog("e", "w", null);
+        for (var i = 0; i < WorkerLog.Burst + 2; i++) log.Add($"{i}", Now);
+        log.AddSystem("Failed: exit code 3", Now);
+        Assert.Equal(
+            [
+                new(Now, "(2 lines were not stored: the worker wrote too fast)", true),
+                new(Now, "Failed: exit code 3", true),
+            ],
+            log.Peek([]).Skip(WorkerLog.Burst));
+    }
+
+    [Fact]
     public void Lines_wait_until_they_are_removed_and_no_more_than_a_burst_of_them()
     {
         var log = new WorkerLog("e", "w", null);
         log.Add("a", Now);
         Assert.Equal(["a"], log.Peek([]).Select(l => l.Text));
         log.Add("b", Now.AddSeconds(1));
-        Assert.Equal([(Now, "a"), (Now.AddSeconds(1), "b")], log.Peek([]));
+        Assert.Equal([new(Now, "a"), new(Now.AddSeconds(1), "b")], log.Peek([]));
         log.Remove(1);
         Assert.Equal(["b"], log.Peek([]).Select(l => l.Text));
         for (var i = 0; i < 3 * WorkerLog.Burst; i++) log.Add("c", Now.AddHours(i));

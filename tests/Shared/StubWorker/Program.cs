@@ -20,18 +20,34 @@ if (Environment.GetEnvironmentVariable("STUB_POD") is not null)
 
 var log = Environment.GetEnvironmentVariable("STUB_LOG") is { } path ? $"{path}.{Environment.ProcessId}" : null;
 var gate = new Lock();
-var builder = WebApplication.CreateSlimBuilder();
-builder.Logging.ClearProviders();
-builder.WebHost.ConfigureKestrel(kestrel =>
+// Without configuration, logs and routing: tests start hundreds of these programs.
+var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
 {
     kestrel.Limits.Http2.MaxStreamsPerConnection = 1000;
     var port = int.Parse(Environment.GetEnvironmentVariable("PORT")!, CultureInfo.InvariantCulture);
     kestrel.Listen(IPAddress.Loopback, port, l => l.Protocols = HttpProtocols.Http2);
 });
 var app = builder.Build();
-app.MapGet("/ready", () => "ready");
-app.MapPost("/v1/completions", TextStreams.HandleAsync);
-app.MapPost("/run", async context =>
+app.Run(context => context.Request.Path.Value switch
+{
+    "/ready" => context.Response.WriteAsync("ready"),
+    "/run" => RunJobAsync(context),
+    "/v1/completions" => TextStreams.HandleAsync(context),
+    { } path when path.StartsWith("/v1/", StringComparison.Ordinal) => AnswerAsync(context),
+    _ => NotFoundAsync(context),
+});
+await app.StartAsync();
+Console.WriteLine("ready");
+await app.WaitForShutdownAsync();
+
+static Task NotFoundAsync(HttpContext context)
+{
+    context.Response.StatusCode = 404;
+    return Task.CompletedTask;
+}
+
+async Task RunJobAsync(HttpContext context)
 {
     var job = (await JsonNode.ParseAsync(context.Request.Body))!.AsObject();
     var (id, attempt) = ((string)job["id"]!, (int)job["attempt"]!);
@@ -47,8 +63,9 @@ app.MapPost("/run", async context =>
     {
         Note($"stopped {id} {attempt}");
     }
-});
-app.MapPost("/v1/{**path}", async context =>
+}
+
+async Task AnswerAsync(HttpContext context)
 {
     var (skip, body) = await ChatAnswers.ReadAsync(context);
     var id = context.Request.Headers["X-Request-Id"].ToString();
@@ -74,10 +91,7 @@ app.MapPost("/v1/{**path}", async context =>
     {
         Note($"stopped {id} 1");
     }
-});
-await app.StartAsync();
-Console.WriteLine("ready");
-await app.WaitForShutdownAsync();
+}
 
 void Note(string line)
 {

@@ -42,7 +42,7 @@ public sealed class ReplicatedWritesTest : IAsyncLifetime
         var changed = new TaskCompletionSource();
         store.OnReconnected(() => changed.TrySetResult());
         var jobs = new JobStore(store, new PayloadStore(store, folder));
-        Assert.Equal(SubmitOutcome.Queued, (await SubmitAsync(jobs, "first")).Outcome);
+        await AcceptedAsync(jobs, "first");
 
         Replica.Signal(ChildProcess.Sigstop);
         var e = await Assert.ThrowsAsync<NotReplicatedException>(() => SubmitAsync(jobs, "second"));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseError, path } from "../src/lib/api";
 import { diff, show, valueAt, withValue } from "../src/lib/diff";
-import { applies, merge, type Row } from "../src/lib/jobs";
+import { applies, causeOf, merge, type Row } from "../src/lib/jobs";
 import { bodyOf, formOf } from "../src/lib/key-form";
 import { ofWorker, parse } from "../src/lib/metrics";
 import { link, read } from "../src/lib/router";
@@ -148,4 +148,16 @@ describe("usage", () => {
       [4, "planned"], [5, "in force"], [3, "replaced"], [2, "replaced"], [1, "in force"],
     ]);
   });
+});
+
+describe("the cause of a failed job", () => {
+  const attempts = [{ attempt: 1, worker: "w", startedAt: "", endedAt: "", reason: "its worker was killed" }];
+  const cause = (code: string, lost = attempts) =>
+    causeOf({ endpoint: "e", job: { error: "boom", errorInfo: { code }, attempts: lost } } as unknown as Row);
+  it("is its own error although an attempt was lost before", () => expect(cause("HANDLER_ERROR")).toBe("boom"));
+  it("is that of the last attempt if none is left", () =>
+    expect(cause("ATTEMPTS_EXHAUSTED")).toBe("its worker was killed"));
+  it("is its error if the attempts are not known", () => expect(cause("ATTEMPTS_EXHAUSTED", [])).toBe("boom"));
+  it("is empty for a job without an error", () =>
+    expect(causeOf({ endpoint: "e", job: { attempts } } as unknown as Row)).toBe(""));
 });

@@ -55,14 +55,27 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         if self.path.startswith("/v2/models/"):
             return self.answer(200, {"model_name": ATTACKS, "outputs": [{**TENSOR, "data": [ATTACKS]}]})
-        if self.path.startswith("/v1/"):
-            return self.answer(400, {"error": {"message": ATTACKS}})
         job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path.startswith("/v1/"):
+            if "stream" not in json.dumps(job["messages"]): return self.answer(400, {"error": {"message": ATTACKS}})
+            return self.stream(ATTACKS)
         given = job["input"] if isinstance(job["input"], dict) else {}
         print("job", job["id"], "says", given.get("say", "nothing"), flush=True)
         if given.get("die"): os._exit(3)
         if given.get("wait"): threading.Event().wait(given["wait"])
         self.answer(200, {"error": given["fail"]} if "fail" in given else {"output": given})
+    def stream(self, text):
+        # In parts of 7 characters: a tag is split between events.
+        parts = [text[i:i + 7] for i in range(0, len(text), 7)]
+        events = [{"choices": [{"index": 0, "delta": {"content": part}, "finish_reason": None}]} for part in parts]
+        events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": ATTACKS}]})
+        text = "".join("data: " + json.dumps({"id": ATTACKS, "model": ATTACKS, "created": 1,
+            "object": "chat.completion.chunk", **event}) + "\\n\\n" for event in events) + "data: [DONE]\\n\\n"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
     def answer(self, status, body):
         text = json.dumps(body).encode()
         self.send_response(status)

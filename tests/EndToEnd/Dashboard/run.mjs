@@ -1,7 +1,9 @@
 // Uses the dashboard of a running gateway with a real browser, as a person does: each screen shows real data, and each
 // action changes something in the gateway. It prints one line of JSON for each check, and {"done": true} at the end.
-// SLUICE_URL and SLUICE_ADMIN_KEY name the gateway, whose manifest has the endpoints digits and story.
+// SLUICE_URL and SLUICE_ADMIN_KEY name the gateway, whose manifest has the endpoints digits and story;
+// SLUICE_GPU_INVENTORY is its inventory of GPUs, which a check replaces for a moment.
 import { readFileSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { ATTACK, ATTACKS, call, declare, ended, key, open, run, signIn, until, url } from "./gateway.mjs";
 
@@ -210,6 +212,11 @@ await check("a log is followed and searched", async () => {
   await page.getByLabel("Search the log").fill("live line 1");
   await page.locator(".log mark").first().waitFor();
   holds((await page.locator(".log .line").count()) === 1, "the search shows other lines");
+  const [built] = (await call("GET", "/api/v1/endpoints/digits/workers")).workers;
+  if (built?.state === "ready") {
+    await page.goto(ui(`endpoints/digits/workers/${built.id}`));
+    await page.getByRole("region", { name: "Metrics" }).locator("tbody tr").first().waitFor();
+  }
 });
 
 await check("the search opens a screen with the keyboard", async () => {
@@ -319,6 +326,44 @@ await check("the names and the texts of a model are only shown", async () => {
   await page.keyboard.press("Enter");
   await page.getByRole("alert").getByText("<img src=x").waitFor();
   await harmless(page);
+  await page.goto(ui("playground/reports?mode=chat"));
+  await page.getByLabel("Message", { exact: true }).fill("stream");
+  await page.keyboard.press("Enter");
+  await page.locator(".message.assistant .said").getByText(ATTACKS).waitFor();
+  await harmless(page);
+});
+
+await check("the answer of a webhook's receiver is only shown", async () => {
+  const receiver = createServer((request, response) => response.writeHead(500, ATTACKS).end(ATTACKS));
+  await new Promise((resolve) => receiver.unref().listen(0, "127.0.0.1", resolve));
+  const webhook = `http://127.0.0.1:${receiver.address().port}/${encodeURIComponent(ATTACK)}`;
+  const job = await run("reports", {}, { webhook });
+  await ended("reports", job);
+  const hooks = "/api/v1/endpoints/reports/webhooks";
+  const { id } = await until("a try of the webhook", async () => {
+    const delivery = (await call("GET", hooks)).deliveries.find((d) => d.url === webhook);
+    const log = delivery ? (await call("GET", `${hooks}/${delivery.id}`)).log : [];
+    return log.some((n) => n.note.includes("500")) && delivery;
+  });
+  await page.goto(ui("webhooks?endpoint=reports"));
+  await page.getByRole("button", { name: id.slice(-12), exact: true }).click();
+  await page.getByText(/failed.*500/).first().waitFor();
+  await harmless(page);
+  receiver.close();
+});
+
+await check("the names of GPUs are only shown", async () => {
+  const inventory = process.env.SLUICE_GPU_INVENTORY;
+  const before = await readFile(inventory, "utf8");
+  await writeFile(inventory, JSON.stringify(
+    { gpus: [{ name: ATTACKS, count: 1, memoryMiB: 1000, computeCapability: "9.0" }] }));
+  const shows = async (text) => JSON.stringify(await call("GET", "/api/v1/gpus")).includes(text);
+  await until("the inventory", () => shows("outside.invalid"));
+  await page.goto(ui("gpus"));
+  await page.getByText("http://outside.invalid/x.png").first().waitFor();
+  await harmless(page);
+  await writeFile(inventory, before);
+  await until("the inventory", () => shows("H100"));
 });
 
 const screens = [

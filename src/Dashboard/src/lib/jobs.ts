@@ -81,3 +81,12 @@ export async function actOnAll(action: Action, rows: Row[], onProgress: (done: n
   await Promise.all(Array.from({ length: 4 }, lane));
   return { done, errors };
 }
+
+/**
+ * Why the job failed. If no attempt is left, that is the reason of the last one. Otherwise lost attempts were repeated,
+ * and only the error of the job counts.
+ */
+export function causeOf({ job }: Row): string {
+  const last = job.errorInfo?.code === "ATTEMPTS_EXHAUSTED" ? job.attempts?.at(-1)?.reason : undefined;
+  return last ?? job.error ?? "";
+}

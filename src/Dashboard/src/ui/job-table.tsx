@@ -1,7 +1,7 @@
 /** Jobs of one or more endpoints, with a selection and actions on it. */
 import { useState } from "preact/hooks";
 import { ms, plural } from "../lib/format";
-import { actOnAll, applies, type Action, type Row } from "../lib/jobs";
+import { actOnAll, applies, causeOf, type Action, type Row } from "../lib/jobs";
 import { link } from "../lib/router";
 import { Confirm, say } from "./dialog";
 import { Id, State, Time } from "./parts";
@@ -77,11 +77,6 @@ export function JobTable({ rows, reload }: { rows: Row[]; reload: () => Promise<
       ) : null}
     </>
   );
-}
-
-/** Why the job failed: what its last lost attempt says, which is more specific than the error of the job. */
-function causeOf({ job }: Row): string {
-  return job.error ? job.attempts?.at(-1)?.reason ?? job.error : "";
 }
 
 function ActionButtons({ rows, onAction }: { rows: Row[]; onAction: (action: Action) => void }) {

@@ -158,7 +158,7 @@ export function Empty({ title, children, command }:
 
 export function Loading({ rows = 4 }: { rows?: number }) {
   return (
-    <div class="card-body stack tight" aria-busy="true" aria-label="Loading">
+    <div class="card-body stack tight" role="status" aria-busy="true" aria-label="Loading">
       <span />
       {Array.from({ length: rows }, (_, i) => <div key={i} class="skeleton" />)}
     </div>

@@ -38,6 +38,7 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         Console.Error.WriteLine($"seed {seed}: {jobs} jobs, {kills} kills");
         await redis.InitializeAsync();
         for (var i = 0; i < gateways.Length; i++) gateways[i] = await StartAsync();
+        await CreateBudgetAsync(ct);
         var started = TimeProvider.System.GetUtcNow();
         var load = Task.WhenAll(Enumerable.Range(0, Submitters).Select(_ => SubmitAsync(ct)));
         for (var kill = 0; kill < kills; kill++)
@@ -211,7 +212,7 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
     {
         var states = new ConcurrentDictionary<string, int>();
         var failures = new ConcurrentQueue<string>();
-        var (lost, wrong, retried) = (0, 0, 0);
+        var (lost, wrong, retried, tries) = (0, 0, 0, 0);
         var (fromWorkers, fromGateways) = (new ConcurrentBag<double>(), new ConcurrentBag<double>());
         await Parallel.ForEachAsync(ledger, new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = ct }, async (entry, token) =>
         {
@@ -226,6 +227,7 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
             states.AddOrUpdate((string)job["status"]!, 1, (_, n) => n + 1);
             if ((string?)job["status"] == "COMPLETED" && (int)job["output"]!["n"]! != entry.Value) Interlocked.Increment(ref wrong);
             if ((string?)job["status"] is "FAILED" or "TIMED_OUT") failures.Enqueue($"{job["errorInfo"]?["code"]}: {job["errorInfo"]?["message"]}");
+            Interlocked.Add(ref tries, 1 + ((job["attempts"] as JsonArray)?.Count ?? 0));
             if (job["attempts"] is not JsonArray attempts) return;
             Interlocked.Increment(ref retried);
             if (RecoveryOf(job, attempts[^1]!, out var byWorker) is { } seconds) (byWorker ? fromWorkers : fromGateways).Add(seconds);
@@ -246,6 +248,8 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         Row("outputs of another job", $"{wrong}");
         Row("executions begun; jobs tried again; ended twice by workers (the fence let one count)", $"{began}; {retried}; {ends.Values.Count(n => n > 1)}");
         Row("**ended jobs in the usage ledger, beside the accepted jobs**", $"**{await UsageAsync(states)}**");
+        Row("budget of requests: used, beside the attempts of all jobs",
+            $"{await BudgetAsync(ct)}; {tries}");
         Row("invariant checker, slots included", (bool)check["ok"]! ? "nothing found" : check.ToJsonString());
         Row("from a worker's kill to the next attempt of its jobs", FaultMatrix.Spread(fromWorkers));
         Row("from a gateway's kill (its lease of 10 s has to end) to the next attempt of its jobs", FaultMatrix.Spread(fromGateways));
@@ -273,6 +277,26 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         return differences.Count > 0
             ? $"different: {string.Join(", ", differences)}"
             : string.Create(CultureInfo.InvariantCulture, $"equal; {seconds:0.0} s busy");
+    }
+
+    /// <summary>Creates a budget of requests in which each run of a job counts.</summary>
+    private async Task CreateBudgetAsync(CancellationToken ct)
+    {
+        using var budget = new StringContent(
+            """{"name":"chaos","scope":"gateway","unit":"requests","window":"month","limit":1e9}""");
+        using var created = await gateways[0]!.Client.PostAsync(
+            new Uri("/api/v1/budgets", UriKind.Relative), budget, ct);
+        created.EnsureSuccessStatusCode();
+    }
+
+    /// <summary>
+    /// What is used of the budget, once two minutes have passed: within them, reservations of jobs that do not exist
+    /// are returned.
+    /// </summary>
+    private async Task<double> BudgetAsync(CancellationToken ct)
+    {
+        await Task.Delay(TimeSpan.FromMinutes(2), TimeProvider.System, ct);
+        return (double)(await gateways[0]!.GetAsync("/api/v1/budgets"))["budgets"]![0]!["used"]!;
     }
 
     /// <summary>From the kill that its last lost attempt fell to, to the begin of the attempt after it.</summary>

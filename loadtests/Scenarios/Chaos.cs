@@ -212,7 +212,7 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
     {
         var states = new ConcurrentDictionary<string, int>();
         var failures = new ConcurrentQueue<string>();
-        var (lost, wrong, retried, tries) = (0, 0, 0, 0);
+        var (lost, wrong, retried) = (0, 0, 0);
         var (fromWorkers, fromGateways) = (new ConcurrentBag<double>(), new ConcurrentBag<double>());
         await Parallel.ForEachAsync(ledger, new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = ct }, async (entry, token) =>
         {
@@ -227,7 +227,6 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
             states.AddOrUpdate((string)job["status"]!, 1, (_, n) => n + 1);
             if ((string?)job["status"] == "COMPLETED" && (int)job["output"]!["n"]! != entry.Value) Interlocked.Increment(ref wrong);
             if ((string?)job["status"] is "FAILED" or "TIMED_OUT") failures.Enqueue($"{job["errorInfo"]?["code"]}: {job["errorInfo"]?["message"]}");
-            Interlocked.Add(ref tries, 1 + ((job["attempts"] as JsonArray)?.Count ?? 0));
             if (job["attempts"] is not JsonArray attempts) return;
             Interlocked.Increment(ref retried);
             if (RecoveryOf(job, attempts[^1]!, out var byWorker) is { } seconds) (byWorker ? fromWorkers : fromGateways).Add(seconds);
@@ -248,8 +247,7 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         Row("outputs of another job", $"{wrong}");
         Row("executions begun; jobs tried again; ended twice by workers (the fence let one count)", $"{began}; {retried}; {ends.Values.Count(n => n > 1)}");
         Row("**ended jobs in the usage ledger, beside the accepted jobs**", $"**{await UsageAsync(states)}**");
-        Row("budget of requests: used, beside the attempts of all jobs",
-            $"{await BudgetAsync(ct)}; {tries}");
+        Row("**used of a budget of requests, beside the accepted jobs**", $"**{await BudgetAsync(ct)}; {ledger.Count}**");
         Row("invariant checker, slots included", (bool)check["ok"]! ? "nothing found" : check.ToJsonString());
         Row("from a worker's kill to the next attempt of its jobs", FaultMatrix.Spread(fromWorkers));
         Row("from a gateway's kill (its lease of 10 s has to end) to the next attempt of its jobs", FaultMatrix.Spread(fromGateways));
@@ -279,7 +277,7 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
             : string.Create(CultureInfo.InvariantCulture, $"equal; {seconds:0.0} s busy");
     }
 
-    /// <summary>Creates a budget of requests in which each run of a job counts.</summary>
+    /// <summary>Creates a budget of requests, in which each accepted job counts once.</summary>
     private async Task CreateBudgetAsync(CancellationToken ct)
     {
         using var budget = new StringContent(

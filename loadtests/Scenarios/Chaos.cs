@@ -247,7 +247,8 @@ public sealed class Chaos(int jobs, int kills, int seed) : IAsyncDisposable
         Row("outputs of another job", $"{wrong}");
         Row("executions begun; jobs tried again; ended twice by workers (the fence let one count)", $"{began}; {retried}; {ends.Values.Count(n => n > 1)}");
         Row("**ended jobs in the usage ledger, beside the accepted jobs**", $"**{await UsageAsync(states)}**");
-        Row("**used of a budget of requests, beside the accepted jobs**", $"**{await BudgetAsync(ct)}; {ledger.Count}**");
+        Row("**used of a budget of requests, beside the accepted jobs**",
+            $"**{await BudgetAsync(ct)}; {ledger.Count}**");
         Row("invariant checker, slots included", (bool)check["ok"]! ? "nothing found" : check.ToJsonString());
         Row("from a worker's kill to the next attempt of its jobs", FaultMatrix.Spread(fromWorkers));
         Row("from a gateway's kill (its lease of 10 s has to end) to the next attempt of its jobs", FaultMatrix.Spread(fromGateways));

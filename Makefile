@@ -49,7 +49,7 @@ down: .env ## Stop the containers; their data is kept
 test-fast: ## Build and run the tests that need no published programs and no additional tools (1 min)
 	@eng/test-fast $(CONFIGURATION) $(RESULTS)
 
-test: deps ## Build, publish, and run every test (15 min on two cores)
+test: deps ## Build, publish, and run every test (24 min on two cores)
 	@eng/test $(CONFIGURATION) $(RESULTS)
 
 load: publish ## Compare direct access, plain YARP and Sluice (6 min; needs an idle machine)

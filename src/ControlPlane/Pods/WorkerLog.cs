@@ -1,3 +1,4 @@
+using Sluice.Shared;
 using Sluice.Storage.Fleet;
 
 namespace Sluice.ControlPlane.Pods;
@@ -19,6 +20,9 @@ internal sealed class WorkerLog(string endpointId, string podId, DateTimeOffset?
 
     /// <summary>Lines that are stored in one burst. It is also the maximum number of lines that wait.</summary>
     internal const int Burst = WorkerLogStore.MaxLines;
+
+    /// <summary>Characters of a line of the gateway: a reason may contain three lines of the worker.</summary>
+    internal const int MaxReason = 2000;
 
     private readonly Lock gate = new();
     private readonly Queue<WorkerOutput> waiting = [];
@@ -59,7 +63,7 @@ internal sealed class WorkerLog(string endpointId, string podId, DateTimeOffset?
         lock (gate)
         {
             EnqueueDropped(now);
-            waiting.Enqueue(new WorkerOutput(now, text, IsSystem: true));
+            waiting.Enqueue(new WorkerOutput(now, PrintableText.Escape(text, MaxReason), IsSystem: true));
         }
     }
 

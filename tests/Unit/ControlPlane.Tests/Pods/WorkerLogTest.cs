@@ -41,6 +41,17 @@ public sealed class WorkerLogTest
     }
 
     [Fact]
+    public void A_line_of_the_gateway_is_printable_and_has_a_limit()
+    {
+        var log = new WorkerLog("e", "w", null);
+        log.AddSystem("Failed: \u001b[2J\n" + new string('x', 10_000), Now);
+        var text = Assert.Single(log.Peek([])).Text;
+        Assert.DoesNotContain(text, char.IsControl);
+        // Escaped characters and the dots at the end are not counted.
+        Assert.InRange(text.Length, 1900, WorkerLog.MaxReason + 20);
+    }
+
+    [Fact]
     public void Lines_wait_until_they_are_removed_and_no_more_than_a_burst_of_them()
     {
         var log = new WorkerLog("e", "w", null);

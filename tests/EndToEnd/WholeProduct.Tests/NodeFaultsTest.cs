@@ -29,7 +29,7 @@ public sealed class NodeFaultsTest : IAsyncLifetime
         await using var leader = await StartAsync("a");
         var killed = await StartAsync("b");
         await leader.EventAsync("NodeAdded", 0, ("Node", "b"));
-        await DeclareAsync();
+        await DeclareAsync(leader, killed);
         await UntilReadyAsync(leader, "a", "b");
 
         using var stop = new CancellationTokenSource();
@@ -82,13 +82,16 @@ public sealed class NodeFaultsTest : IAsyncLifetime
         }, wrapper: node == "b" && Environment.UserName == "root" ? elsewhere : []);
     }
 
-    /// <summary>Declares two workers at both gateways.</summary>
-    private async Task DeclareAsync()
+    /// <summary>Declares two workers at both gateways, and waits until both know the endpoint.</summary>
+    private async Task DeclareAsync(params GatewayProcess[] gateways)
     {
+        var marks = gateways.Select(g => g.Process.Mark).ToArray();
         var manifest = Jobs.Manifest(
             cluster.Log, max: 2, concurrency: 4, more: "jobs: { maxRuns: 20 }", scaling: ", min: 2");
         foreach (var node in new[] { "a", "b" })
             await File.WriteAllTextAsync(Path.Combine(folder, node, "endpoints.yaml"), manifest);
+        foreach (var (gateway, mark) in gateways.Zip(marks))
+            await gateway.EventAsync("ManifestApplied", mark, ("Endpoints", "1"));
     }
 
     /// <summary>

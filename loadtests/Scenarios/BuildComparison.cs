@@ -27,7 +27,8 @@ public sealed class BuildComparison
             .Append("Before: ").Append(Version(before))
             .Append(". After: ").Append(Version(PublishedBuild.Current)).Append(".\n")
             .Append(CultureInfo.InvariantCulture, $"{options.Rounds} counted rounds, alternating; medians. ")
-            .Append("after / before: median of each round's own ratio, with its 5th to 95th percentile.\n");
+            .Append("after / before: median of each round's own ratio, with its 5th to 95th percentile; ")
+            .Append("in brackets, the 95 % confidence interval of this median (from ranks, for any distribution).\n");
     }
 
     /// <summary>Adds a heading and the head of a table of <see cref="AddRows"/>.</summary>
@@ -73,7 +74,8 @@ public sealed class BuildComparison
             ? ""
             : string.Create(
                 CultureInfo.InvariantCulture,
-                $"{Share(ratios, 0.5):0.000} ({Share(ratios, LowShare):0.000}-{Share(ratios, HighShare):0.000})");
+                $"{Share(ratios, 0.5):0.000} ({Share(ratios, LowShare):0.000}-{Share(ratios, HighShare):0.000}) "
+                + $"{IntervalOfMedian(ratios)}");
         report.Append("| ").AppendJoin(" | ", name, Median(r => r.Before), Median(r => r.After), spread).Append(" |\n");
 
         string Median(Func<(T Before, T After), T> build) =>
@@ -90,6 +92,18 @@ public sealed class BuildComparison
     /// <summary>Returns the value that this share of the sorted values does not exceed (nearest rank).</summary>
     private static double Share(List<double> sorted, double share) =>
         sorted[Math.Max(0, (int)Math.Ceiling(share * sorted.Count) - 1)];
+
+    /// <summary>
+    /// Returns the 95 % confidence interval of the median. Its ranks are those of the normal approximation of a
+    /// binomial distribution (Conover, Practical Nonparametric Statistics, 3rd edition, section 3.2).
+    /// </summary>
+    private static string IntervalOfMedian(List<double> sorted)
+    {
+        var half = 0.98 * Math.Sqrt(sorted.Count);
+        var low = Math.Max(1, (int)Math.Floor(sorted.Count / 2.0 - half));
+        var high = Math.Min(sorted.Count, (int)Math.Ceiling(1 + sorted.Count / 2.0 + half));
+        return string.Create(CultureInfo.InvariantCulture, $"[{sorted[low - 1]:0.000}-{sorted[high - 1]:0.000}]");
+    }
 
     private static string Version(PublishedBuild build) =>
         System.Diagnostics.FileVersionInfo.GetVersionInfo(build.Gateway + ".dll").ProductVersion ?? "unknown version";

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 
 namespace Sluice.Domain.Usage;
 
@@ -50,27 +49,22 @@ public readonly record struct WorkUsage(UsageRow Of)
     /// <summary>The row of the ledger.</summary>
     public string Row => Of.Text;
 
-    /// <summary>The quantities for <c>ending.part.lua</c>: <c>in=12,out=40</c>.</summary>
+    /// <summary>
+    /// The quantities for <c>ledger.part.lua</c>, in its order: bytes in, bytes out and microseconds, then, if there are
+    /// any, tokens of the prompt, cached, generated and wasted ones. Empty if nothing was used. Negative ones are 0.
+    /// </summary>
     public string Quantities
     {
         get
         {
-            var text = new StringBuilder();
-            Append(UsageQuantity.BytesIn, BytesIn);
-            Append(UsageQuantity.BytesOut, BytesOut);
-            Append(UsageQuantity.Prompt, Prompt);
-            Append(UsageQuantity.Cached, Cached);
-            Append(UsageQuantity.Generated, Generated);
-            Append(UsageQuantity.Wasted, Wasted);
-            Append(UsageQuantity.Busy, Busy);
-            return text.ToString();
-
-            void Append(UsageQuantity quantity, long count)
-            {
-                if (count <= 0) return;
-                if (text.Length > 0) text.Append(',');
-                text.Append(CultureInfo.InvariantCulture, $"{UsageQuantities.NameOf(quantity)}={count}");
-            }
+            var hasTokens = Prompt > 0 || Cached > 0 || Generated > 0 || Wasted > 0;
+            if (!hasTokens && BytesIn <= 0 && BytesOut <= 0 && Busy <= 0) return "";
+            var (read, written, busy) = (Math.Max(0, BytesIn), Math.Max(0, BytesOut), Math.Max(0, Busy));
+            if (!hasTokens) return string.Create(CultureInfo.InvariantCulture, $"{read},{written},{busy}");
+            var (prompt, cached) = (Math.Max(0, Prompt), Math.Max(0, Cached));
+            var (generated, wasted) = (Math.Max(0, Generated), Math.Max(0, Wasted));
+            return string.Create(
+                CultureInfo.InvariantCulture, $"{read},{written},{busy},{prompt},{cached},{generated},{wasted}");
         }
     }
 }

@@ -5,7 +5,7 @@
 -- kind: status, no_retry, dead, tail (the part of the result between its first line and its value), is_error, dues
 -- (empty; when the data of such jobs is deleted), row ("key|model|GPU" of the ledger; without the key if the caller
 -- does not know the flow of the job).
--- used: "quantity=n,.." that the attempt used.
+-- used: what the attempt used (see ledger).
 local function ending(k, endpoint, now, at, dead_ms)
   local results, large, deliveries, news, notified = {}, {}, {}, {}, {}
   local entries, fewer, stopped, due, letters, counts, hooks_made, spent = {}, {}, {}, {}, {}, {}, {}, nil
@@ -40,8 +40,7 @@ local function ending(k, endpoint, now, at, dead_ms)
   local function bill(kind, id, used, submission)
     local row = kind.row
     if string.sub(row, 1, 1) == '|' then row = flow_of(submission or redis.call('HGET', k.jobs, id) or '') .. row end
-    usage.add(row .. '|' .. kind.status, 1)
-    for quantity, n in string.gmatch(used, '(%a+)=(%d+)') do usage.add(row .. '|' .. quantity, tonumber(n)) end
+    usage.ended(row, kind.status, used)
   end
 
   -- last: "fence or attempt|runs|started|pod" of the attempt that ends.

@@ -22,6 +22,7 @@ FROM ${BASE}
 COPY --from=app /worker /worker
 # No image defines this user, so it can access only world-readable files.
 USER 65532:65532
-ENV SLUICE_BIND=0.0.0.0 SLUICE_PORT=8000 SLUICE_MODEL_REPOSITORY=/models DOTNET_EnableDiagnostics=0
+ENV SLUICE_BIND=0.0.0.0 SLUICE_PORT=8000 SLUICE_MODEL_REPOSITORY=/models DOTNET_EnableDiagnostics=0 \
+    GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 EXPOSE 8000
 ENTRYPOINT ["/worker/Sluice.Worker"]

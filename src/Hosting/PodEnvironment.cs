@@ -19,6 +19,12 @@ public static class PodEnvironment
         "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
     };
 
+    /// <summary>
+    /// Lets the built-in worker allocate the weights of models in huge pages, where the kernel offers them (ADR 138).
+    /// glibc reads it before the program starts (glibc manual, "Memory Allocation Tunables").
+    /// </summary>
+    private static readonly KeyValuePair<string, string> HugePages = new("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+
     /// <summary>Returns the pod's variables by name.</summary>
     /// <param name="order">The order of the pod.</param>
     /// <param name="modelRepository">Path of the model repository as the pod sees it.</param>
@@ -35,6 +41,7 @@ public static class PodEnvironment
             ["SLUICE_MODELS"] = string.Join(',', endpoint.ServedModels),
             ["SLUICE_MAX_BODY_BYTES"] = endpoint.Forwarding.MaxBodyBytes.ToString(CultureInfo.InvariantCulture),
         };
+        if (template.IsBuiltIn) env[HugePages.Key] = HugePages.Value;
         foreach (var (name, value) in template.Env) env[name] = value;
         foreach (var (name, value) in endpoint.Env) env[name] = value;
         // A declared source takes precedence over a repository in the environment of the template.

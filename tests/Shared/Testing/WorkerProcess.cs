@@ -42,6 +42,8 @@ public sealed partial class WorkerProcess : IAsyncDisposable
         {
             ["SLUICE_MODEL_REPOSITORY"] = repository,
             ["SLUICE_POD_TOKEN"] = Token,
+            // As every host starts it (ADR 138).
+            ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1",
         };
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>()) all[name] = value;
         return new ChildProcess(program ?? Repository.Worker, [], all);

@@ -51,7 +51,8 @@ public readonly record struct WorkUsage(UsageRow Of)
 
     /// <summary>
     /// The quantities for <c>ledger.part.lua</c>, in its order: bytes in, bytes out and microseconds, then, if there
-    /// are any, tokens of the prompt, cached, generated and wasted ones. Empty if nothing was used. Negative ones are 0.
+    /// are any, tokens of the prompt, cached, generated and wasted ones. Empty if nothing was used. Negative
+    /// ones are 0.
     /// </summary>
     public string Quantities
     {

@@ -31,7 +31,7 @@ public sealed class DockerHostTest : PodHostConformance, IAsyncLifetime
         "PATH", "HOSTNAME", "HOME", "SLUICE_BIND", "SLUICE_MODEL_CACHE",
         "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
         // Set by deploy/worker.Dockerfile.
-        "DOTNET_EnableDiagnostics",
+        "DOTNET_EnableDiagnostics", "GLIBC_TUNABLES",
         // Variables of the shell.
         "PWD", "SHLVL", "_", "OLDPWD",
     };

@@ -63,7 +63,7 @@ public sealed class AuditTest(RedisFixture redis) : IClassFixture<RedisFixture>,
         await SendAsync(admin, "POST", "/api/v1/endpoints/e/webhook-secret/rotate");
         await SendAsync(admin, "POST", "/v2/e/purge-queue");
         // Neither a refused change, nor a trial, nor a read is an entry.
-        await SendAsync(admin, "DELETE", "/api/v1/templates/t");
+        await SendAsync(admin, "DELETE", "/api/v1/templates/t", status: HttpStatusCode.Conflict);
         await SendAsync(admin, "DELETE", "/api/v1/endpoints/e?dryRun=true");
         await SendAsync(admin, "GET", "/api/v1/endpoints/e/webhook-secret");
         await SendAsync(admin, "DELETE", "/api/v1/endpoints/e");
@@ -164,7 +164,8 @@ public sealed class AuditTest(RedisFixture redis) : IClassFixture<RedisFixture>,
         using var malformed = Client("hello");
         using var without = new HttpClient { BaseAddress = admin.BaseAddress };
         foreach (var client in new[] { narrow, wrong, malformed, without, revoked, narrow, narrow })
-            await SendAsync(client, "GET", "/api/v1/keys");
+            await SendAsync(client, "GET", "/api/v1/keys",
+                status: client == narrow ? HttpStatusCode.Forbidden : HttpStatusCode.Unauthorized);
 
         var entries = await Eventually.BecomesAsync(async () => (await admin.GetFromJsonAsync<JsonObject>(
             "/api/v1/audit/refused"))!["entries"]!.AsArray(), e => e.Sum(r => (long)r!["count"]!) >= 6);
@@ -189,12 +190,16 @@ public sealed class AuditTest(RedisFixture redis) : IClassFixture<RedisFixture>,
         return [.. entries.Reverse().Select(e => e!)];
     }
 
-    private static async Task<JsonNode?> SendAsync(HttpClient client, string method, string path, object? body = null)
+    /// <summary>Sends a request. Without a status, it must succeed: a request that fails may be an entry too.</summary>
+    private static async Task<JsonNode?> SendAsync(
+        HttpClient client, string method, string path, object? body = null, HttpStatusCode? status = null)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), path);
         if (body is not null) request.Content = JsonContent.Create(body);
         using var answer = await client.SendAsync(request);
         var text = await answer.Content.ReadAsStringAsync();
+        var isExpected = status is { } expected ? answer.StatusCode == expected : answer.IsSuccessStatusCode;
+        Assert.True(isExpected, $"{method} {path}: {(int)answer.StatusCode} {text}");
         return text.StartsWith('{') ? JsonNode.Parse(text) : null;
     }
 

@@ -11,7 +11,7 @@ internal static class JobThroughputComparison
     public static async Task RunAsync(ScenarioOptions options, CancellationToken ct)
     {
         var comparison = new BuildComparison("job-throughput", options);
-        foreach (var gateways in new[] { 1, 2 })
+        foreach (var gateways in options.Gateways is { } only ? [only] : new[] { 1, 2 })
         {
             await using var before = await Site.StartAsync(options.Before!, gateways);
             await using var after = await Site.StartAsync(PublishedBuild.Current, gateways);

@@ -4,7 +4,7 @@ using Sluice.Scenarios.Generation;
 
 // Usage: Scenarios NAME [--rounds N] [--slice SECONDS] [--out FILE] [OPTIONS]
 // gateway-overhead, job-throughput, worker-throughput, cold-start: [--before FOLDER] compares the build in FOLDER, a
-// .build/run, with that of this checkout.
+// .build/run, with that of this checkout. job-throughput --before FOLDER [--gateways N]
 // generation-throughput, prefill-interference, worker-studies
 // poll-storm [--storm-core N]
 // worker-device --worker PROGRAM --provider cuda|tensorrt|webgpu|cpu
@@ -26,7 +26,8 @@ switch (args.FirstOrDefault())
         await GatewayOverhead.RunAsync(ScenarioOptions.Read(options, comparesBuilds: true), CancellationToken.None);
         return 0;
     case "job-throughput":
-        await JobThroughput.RunAsync(ScenarioOptions.Read(options, comparesBuilds: true), CancellationToken.None);
+        await JobThroughput.RunAsync(
+            ScenarioOptions.Read(options, comparesBuilds: true, choosesGateways: true), CancellationToken.None);
         return 0;
     case "worker-throughput":
         await WorkerThroughput.RunAsync(ScenarioOptions.Read(options, comparesBuilds: true), CancellationToken.None);

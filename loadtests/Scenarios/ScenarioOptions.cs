@@ -9,16 +9,24 @@ namespace Sluice.Scenarios;
 /// <param name="Before">
 /// The older build to compare with; null: the scenario compares this build with its peers.
 /// </param>
-public sealed record ScenarioOptions(int Rounds, TimeSpan Slice, string? Out, PublishedBuild? Before = null)
+/// <param name="Gateways">
+/// The only number of gateways with which a comparison of builds measures; null: all that it knows.
+/// </param>
+public sealed record ScenarioOptions(
+    int Rounds, TimeSpan Slice, string? Out, PublishedBuild? Before = null, int? Gateways = null)
 {
     private static readonly string[] Known = ["--rounds", "--slice", "--out"];
 
     /// <summary>Reads the options of a scenario.</summary>
     /// <param name="given">The options by name.</param>
     /// <param name="comparesBuilds">Whether the scenario accepts <c>--before</c>.</param>
-    public static ScenarioOptions Read(IReadOnlyDictionary<string, string> given, bool comparesBuilds = false)
+    /// <param name="choosesGateways">Whether the scenario accepts <c>--gateways</c>.</param>
+    public static ScenarioOptions Read(
+        IReadOnlyDictionary<string, string> given, bool comparesBuilds = false, bool choosesGateways = false)
     {
-        string[] known = comparesBuilds ? [.. Known, "--before"] : Known;
+        string[] known =
+            [.. Known, .. comparesBuilds ? ["--before"] : Array.Empty<string>(),
+            .. choosesGateways ? ["--gateways"] : Array.Empty<string>()];
         foreach (var name in given.Keys)
             if (!known.Contains(name))
                 throw new ArgumentException($"{name} is not known, expected one of {string.Join(", ", known)}");
@@ -27,6 +35,7 @@ public sealed record ScenarioOptions(int Rounds, TimeSpan Slice, string? Out, Pu
             TimeSpan.FromSeconds(
                 given.TryGetValue("--slice", out var slice) ? double.Parse(slice, CultureInfo.InvariantCulture) : 2),
             given.GetValueOrDefault("--out"),
-            given.TryGetValue("--before", out var before) ? PublishedBuild.At("before", before) : null);
+            given.TryGetValue("--before", out var before) ? PublishedBuild.At("before", before) : null,
+            given.TryGetValue("--gateways", out var count) ? int.Parse(count, CultureInfo.InvariantCulture) : null);
     }
 }

@@ -1,7 +1,7 @@
 namespace Sluice.Domain.Usage;
 
 /// <summary>Sums of all quantities. Not thread-safe.</summary>
-public sealed class UsageSums
+public sealed class UsageSums : IUsageSums
 {
     private readonly long[] sums = new long[UsageQuantities.Count];
 

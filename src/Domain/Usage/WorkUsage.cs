@@ -35,7 +35,7 @@ public readonly record struct WorkUsage(UsageRow Of)
         this with { Prompt = prompt, Cached = cached, Generated = generated, Wasted = wasted };
 
     /// <summary>Adds the quantities to sums.</summary>
-    public void AddTo(UsageSums sums)
+    public void AddTo(IUsageSums sums)
     {
         sums.Add(UsageQuantity.BytesIn, BytesIn);
         sums.Add(UsageQuantity.BytesOut, BytesOut);

@@ -196,7 +196,7 @@ public static partial class GatewayHost
         services.AddHttpForwarder();
         AddResponseFormats(services);
         services.AddSingleton(TimeProvider.System);
-        services.AddSingleton(data.Host);
+        services.AddSingleton(data.Host).AddSingleton(new UsageFolder(Path.Combine(data.Path, "usage")));
         var gatewayId = new GatewayId(RandomNumberGenerator.GetHexString(16, lowercase: true));
         services.AddSingleton(s => new TraceExport(
             settings.Tracing, gatewayId.Value, s.GetRequiredService<ILogger<TraceExport>>()));

@@ -9,24 +9,51 @@ using Sluice.Storage.Usage;
 namespace Sluice.Gateway.Usage;
 
 /// <summary>
-/// Counts in memory what requests used, and adds it to the ledger once a <see cref="Interval"/> and at shutdown. A
-/// batch has a number and is repeated until Redis confirms it, so it counts once. A gateway that is killed loses the
-/// usage of its requests since the last batch; the usage of jobs is stored with their results.
+/// Counts what requests used in a file of the process (<see cref="UsageFile"/>), and adds it to the ledger once a
+/// <see cref="Interval"/> and at shutdown. A batch has a number and is repeated until Redis confirms it, so it counts
+/// once. The next process with the same data folder counts what a process left that was killed; the usage of jobs is
+/// stored with their results. Without a file, a process that is killed loses the usage since the last batch.
 /// </summary>
-public sealed class UsageRecorder(UsageLedger ledger, GatewayId gateway, TimeProvider time,
-    ILogger<UsageRecorder> logger) : BackgroundLoop(time, logger)
+public sealed partial class UsageRecorder : BackgroundLoop
 {
-    /// <summary>How late usage is in the ledger, and how much of it a killed gateway loses.</summary>
+    /// <summary>How late usage is in the ledger.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    private readonly TimeProvider time = time;
+    private readonly UsageLedger ledger;
+    private readonly GatewayId gateway;
+    private readonly TimeProvider time;
+    private readonly ILogger<UsageRecorder> logger;
     private readonly ConcurrentDictionary<(string Endpoint, UsageRow Row), Entry> entries = new();
     private readonly Dictionary<string, Batch> unconfirmed = new(StringComparer.Ordinal);
     private readonly HashSet<string> registered = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim flushing = new(1);
+
+    /// <summary>Files of earlier processes.</summary>
+    private readonly Queue<string> left = new();
+
+    /// <summary>Guards the file. Its sums are guarded by their entries.</summary>
+    private readonly Lock gate = new();
+    private readonly UsageFile? file;
     private long number;
+    private bool isDisposed;
+
+    public UsageRecorder(UsageLedger ledger, UsageFolder folder, GatewayId gateway, TimeProvider time,
+        ILogger<UsageRecorder> logger)
+        : base(time, logger)
+    {
+        (this.ledger, this.gateway, this.time, this.logger) = (ledger, gateway, time, logger);
+        try
+        {
+            foreach (var path in folder.FindLeft()) left.Enqueue(path);
+            file = folder.Create(gateway.Value);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            UsageOnlyInMemory(e.Message);
+        }
+    }
 
     /// <summary>Counts a request that ended. A request that no worker received counts nothing.</summary>
     /// <param name="state">The request.</param>
@@ -64,9 +91,9 @@ public sealed class UsageRecorder(UsageLedger ledger, GatewayId gateway, TimePro
         await flushing.WaitAsync(ct);
         try
         {
-            foreach (var (endpoint, rows) in TakeRows())
-                unconfirmed[endpoint] = new Batch(++number, rows);
+            TakeBatches();
             if (unconfirmed.Count > 0) await SendAsync(ct);
+            if (left.Count > 0) await SendLeftAsync(ct);
         }
         finally
         {
@@ -74,10 +101,18 @@ public sealed class UsageRecorder(UsageLedger ledger, GatewayId gateway, TimePro
         }
     }
 
+    /// <summary>Stops the loop. The file is deleted, unless the ledger has not confirmed all of it.</summary>
     public override void Dispose()
     {
-        flushing.Dispose();
         base.Dispose();
+        flushing.Dispose();
+        lock (gate)
+        {
+            if (isDisposed) return;
+            isDisposed = true;
+            if (entries.Values.Any(e => e.Slot is { } slot && (slot.Batch ?? slot.Next) is not null)) file?.Dispose();
+            else file?.Delete();
+        }
     }
 
     protected override async Task RunAsync(CancellationToken ct)
@@ -101,39 +136,58 @@ public sealed class UsageRecorder(UsageLedger ledger, GatewayId gateway, TimePro
             lock (entry)
             {
                 if (entry.IsRemoved) continue;
-                entry.Sums ??= new UsageSums();
-                entry.Sums.Add(UsageQuantity.Requests, requests);
-                entry.Sums.Add(UsageQuantity.Errors, errors);
-                used.AddTo(entry.Sums);
+                var slot = entry.Slot ??= TakeSlot(endpointId, used.Of);
+                slot.Add(UsageQuantity.Requests, requests);
+                slot.Add(UsageQuantity.Errors, errors);
+                used.AddTo(slot);
                 return;
             }
         }
+    }
+
+    private UsageSlot TakeSlot(string endpointId, UsageRow row)
+    {
+        lock (gate) return file?.TryTake(endpointId, row) ?? new UsageSlot();
     }
 
     /// <summary>
     /// Takes the sums of all endpoints without an unconfirmed batch. A row that had no usage since the last call is
     /// removed, so that rows of deleted keys do not stay.
     /// </summary>
-    private Dictionary<string, List<(UsageRow Row, UsageSums Sums)>> TakeRows()
+    private void TakeBatches()
     {
-        var taken = new Dictionary<string, List<(UsageRow, UsageSums)>>(StringComparer.Ordinal);
+        if (entries.IsEmpty) return;
+        number++;
+        lock (gate) file?.BeginBatch(number, time.GetUtcNow());
+        var taken = new Dictionary<string, Batch>(StringComparer.Ordinal);
         foreach (var (key, entry) in entries)
         {
             if (unconfirmed.ContainsKey(key.Endpoint)) continue;
             UsageSums? sums;
             lock (entry)
             {
-                sums = entry.Sums;
-                entry.Sums = null;
+                sums = entry.Slot?.Take(number);
                 entry.IsRemoved = sums is null;
             }
 
-            if (sums is null) entries.TryRemove(KeyValuePair.Create(key, entry));
-            else if (taken.TryGetValue(key.Endpoint, out var rows)) rows.Add((key.Row, sums));
-            else taken[key.Endpoint] = [(key.Row, sums)];
+            if (sums is null) Remove(key, entry);
+            else
+            {
+                if (!taken.TryGetValue(key.Endpoint, out var batch))
+                    taken[key.Endpoint] = batch = new Batch(number, [], []);
+                batch.Rows.Add((key.Row, sums));
+                batch.Entries.Add(entry);
+            }
         }
 
-        return taken;
+        foreach (var (endpoint, batch) in taken) unconfirmed[endpoint] = batch;
+    }
+
+    private void Remove((string Endpoint, UsageRow Row) key, Entry entry)
+    {
+        entries.TryRemove(KeyValuePair.Create(key, entry));
+        lock (gate)
+            if (entry.Slot is { } slot) file?.Free(slot);
     }
 
     private async Task SendAsync(CancellationToken ct)
@@ -161,7 +215,51 @@ public sealed class UsageRecorder(UsageLedger ledger, GatewayId gateway, TimePro
             }
         });
         foreach (var endpoint in await Task.WhenAll(sends))
-            if (endpoint is not null) unconfirmed.Remove(endpoint);
+            if (endpoint is not null && unconfirmed.Remove(endpoint, out var batch)) Confirm(batch);
+    }
+
+    private static void Confirm(Batch batch)
+    {
+        foreach (var entry in batch.Entries)
+            lock (entry) entry.Slot!.Confirm();
+    }
+
+    /// <summary>Counts what earlier processes left. What fails is repeated by the next call.</summary>
+    private async Task SendLeftAsync(CancellationToken ct)
+    {
+        while (left.TryPeek(out var path))
+        {
+            try
+            {
+                await SendLeftAsync(path, ct);
+                left.Dequeue();
+            }
+            catch (Exception e) when (!ct.IsCancellationRequested)
+            {
+                Failures.Report($"Storing the usage in {path}", e);
+                return;
+            }
+        }
+    }
+
+    private async Task SendLeftAsync(string path, CancellationToken ct)
+    {
+        using var found = UsageFile.Open(path);
+        if (found is null)
+        {
+            UsageFileNotRead(path);
+            return;
+        }
+
+        var isKnown = time.GetUtcNow() - found.LastChange < UsageLedger.AppliedKept / 2;
+        var batches = LeftUsage.Find(found.Rows, found.LastNumber, isKnown);
+        if (batches.Count > 0)
+            await ledger.RegisterAsync(batches.Select(b => b.Endpoint), ct).WaitAsync(Patience, time, ct);
+        foreach (var batch in batches)
+            await ledger.AddAsync(batch.Endpoint, found.Gateway, batch.Number, batch.Rows, ct)
+                .WaitAsync(Patience, time, ct);
+        found.Delete();
+        UsageRecovered(batches.Sum(b => b.Rows.Sum(r => r.Sums[UsageQuantity.Requests])), path);
     }
 
     private async Task FlushLastAsync()
@@ -179,12 +277,26 @@ public sealed class UsageRecorder(UsageLedger ledger, GatewayId gateway, TimePro
         }
     }
 
+    [LoggerMessage(LogLevel.Warning,
+        "A gateway that is killed loses the usage of its requests of the last second, because its file cannot be "
+        + "created: {Error}")]
+    private partial void UsageOnlyInMemory(string error);
+
+    [LoggerMessage(LogLevel.Warning, "The usage in {File} was not counted: another version of the gateway wrote it")]
+    private partial void UsageFileNotRead(string file);
+
+    [LoggerMessage(LogLevel.Information,
+        "The usage that an earlier gateway left in {File} is counted, with {Requests} requests that it had not sent "
+        + "or whose confirmation it had not read")]
+    private partial void UsageRecovered(long requests, string file);
+
+    /// <summary>The sums of a row. It is locked while they are changed.</summary>
     private sealed class Entry
     {
-        public UsageSums? Sums { get; set; }
+        public UsageSlot? Slot { get; set; }
 
         public bool IsRemoved { get; set; }
     }
 
-    private sealed record Batch(long Number, IReadOnlyCollection<(UsageRow Row, UsageSums Sums)> Rows);
+    private sealed record Batch(long Number, List<(UsageRow Row, UsageSums Sums)> Rows, List<Entry> Entries);
 }

@@ -23,7 +23,7 @@ public sealed class UsageLedger(RedisStore redis, TimeProvider time)
     /// <summary>
     /// How long the number of the last batch of a gateway is stored: longer than a gateway repeats a batch.
     /// </summary>
-    private static readonly TimeSpan AppliedKept = TimeSpan.FromDays(7);
+    public static readonly TimeSpan AppliedKept = TimeSpan.FromDays(7);
 
     /// <summary>
     /// How much time before its first mark a worker counts at most: after an upgrade, workers of a month ago have no

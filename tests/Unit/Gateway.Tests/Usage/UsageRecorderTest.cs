@@ -8,9 +8,13 @@ using Sluice.Testing;
 namespace Sluice.Gateway.Tests.Usage;
 
 /// <summary>The batches of a gateway on a real Redis.</summary>
-public sealed class UsageRecorderTest(RedisFixture redis) : IClassFixture<RedisFixture>
+public sealed class UsageRecorderTest(RedisFixture redis) : IClassFixture<RedisFixture>, IDisposable
 {
     private static readonly UsageRow Row = new("k", "m", "");
+
+    private readonly string folder = Directory.CreateTempSubdirectory("sluice-usage-").FullName;
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
 
     [Fact]
     public async Task Concurrent_usage_is_counted_once_and_completely()
@@ -56,8 +60,69 @@ public sealed class UsageRecorderTest(RedisFixture redis) : IClassFixture<RedisF
         Assert.Equal(543, await SumAsync(ledger, "e"));
     }
 
-    private static UsageRecorder Recorder(UsageLedger ledger, string gateway) => new(
-        ledger, new GatewayId(gateway), TimeProvider.System, NullLogger<UsageRecorder>.Instance);
+    [Fact]
+    public async Task What_a_killed_process_left_is_counted_once_by_the_next_one()
+    {
+        var ledger = new UsageLedger(redis.Store, TimeProvider.System);
+        // Not disposed, as a process that was killed.
+        var killed = Recorder(ledger, "g3");
+        killed.Add("left", new WorkUsage(Row) { Busy = 3 });
+        await killed.FlushAsync(default);
+        killed.Add("left", new WorkUsage(Row) { Busy = 40 });
+        killed.Add("left", new WorkUsage(Row with { Gpu = "L4" }) { Busy = 500 });
+
+        using (var next = Recorder(ledger, "g4"))
+        {
+            next.Add("left", new WorkUsage(Row) { Busy = 6000 });
+            await next.FlushAsync(default);
+            await next.FlushAsync(default);
+            Assert.Equal(6543, await SumAsync(ledger, "left"));
+        }
+
+        Assert.Empty(Directory.GetFiles(folder));
+        GC.KeepAlive(killed);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_batch_that_was_being_sent_when_the_process_was_killed_counts_once(bool hasArrived)
+    {
+        var ledger = new UsageLedger(redis.Store, TimeProvider.System);
+        var (endpoint, gateway) = ($"sent{hasArrived}", "g5");
+        var file = new UsageFolder(folder).Create(gateway);
+        var (first, second) = (file.TryTake(endpoint, Row)!, file.TryTake(endpoint, Row with { Key = "other" })!);
+        first.Add(UsageQuantity.Busy, 1);
+        second.Add(UsageQuantity.Busy, 20);
+        file.BeginBatch(7, TimeProvider.System.GetUtcNow());
+        var sums = first.Take(7)!;
+        if (hasArrived) await ledger.AddAsync(endpoint, gateway, 7, [(Row, sums)], default);
+        first.Add(UsageQuantity.Busy, 300);
+
+        using var next = Recorder(ledger, "g6");
+        await next.FlushAsync(default);
+        await next.FlushAsync(default);
+
+        Assert.Equal(321, await SumAsync(ledger, endpoint));
+        file.Dispose();
+    }
+
+    [Fact]
+    public void A_file_that_is_full_has_no_slot_until_one_is_free()
+    {
+        using var file = new UsageFolder(folder).Create("g7");
+        var slots = Enumerable.Range(0, UsageFile.MaxRows)
+            .Select(i => file.TryTake("e", Row with { Key = $"k{i}" })!).ToList();
+        Assert.Null(file.TryTake("e", Row));
+        Assert.Null(file.TryTake("e", Row with { Model = new string('m', 500) }));
+        file.Free(slots[5]);
+        Assert.NotNull(file.TryTake("e", Row with { Key = "new" }));
+        Assert.Equal(UsageFile.MaxRows, file.Rows.Count());
+        Assert.Equal(("e", Row with { Key = "new" }), file.Rows.Select(r => (r.Endpoint, r.Row)).ElementAt(5));
+    }
+
+    private UsageRecorder Recorder(UsageLedger ledger, string gateway) => new(ledger, new UsageFolder(folder),
+        new GatewayId(gateway), TimeProvider.System, NullLogger<UsageRecorder>.Instance);
 
     private static async Task<long> SumAsync(UsageLedger ledger, params string[] endpoints)
     {
